@@ -1,0 +1,51 @@
+# Everything a person does with this checkout. `make help` lists the targets.
+# Each target installs what it needs into .venv first; nothing outside the checkout is touched.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What, when changed, asks for a new installation (editable: Python files do not).
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*.cpp csrc/*.h csrc/cpu/*)
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test check format clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | \
+	  while IFS="$$(printf '\t')" read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
+
+quickstart: $(VENV)/.runtime  ## Install, build, train mnist_cnn on the embedded digits
+	$(BIN)/cnnzoo train mnist_cnn
+
+test: $(VENV)/.dev  ## Run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## Check format, lint, types, architecture and the examples in docstrings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+	$(BIN)/python -m pytest -q --doctest-modules cnnzoo
+
+format: $(VENV)/.dev  ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove what was built (.venv and your runs stay)
+	rm -rf build dist *.egg-info cnnzoo/_C*.so cnnzoo/_native_build.json $(VENV)/.runtime $(VENV)/.dev
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# torch goes first: the build below finds its headers there instead of fetching it a second time.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'torch>=2.10' 'torchvision>=0.25'
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.torch $(SOURCES)
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.torch $(SOURCES)
+	$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime

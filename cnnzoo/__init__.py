@@ -1,0 +1,69 @@
+"""A plugin-based zoo of convolutional networks for PyTorch.
+
+>>> import cnnzoo
+>>> train, test = cnnzoo.load_data("digits")
+>>> model = cnnzoo.build("mnist_cnn")
+>>> history = cnnzoo.Trainer(model, epochs=1, progress=False).fit(train, test)
+>>> cnnzoo.predict(model, test.images[0]).label in test.classes
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnzoo.data import ImageSet as ImageSet
+    from cnnzoo.data import load_data as load_data
+    from cnnzoo.errors import CnnzooError as CnnzooError
+    from cnnzoo.layers import ConvReluMaxPool as ConvReluMaxPool
+    from cnnzoo.model_file import load_model as load_model
+    from cnnzoo.model_file import save_model as save_model
+    from cnnzoo.predict import predict as predict
+    from cnnzoo.registry import build as build
+    from cnnzoo.registry import list_models as list_models
+    from cnnzoo.registry import model_info as model_info
+    from cnnzoo.registry import register_dataset as register_dataset
+    from cnnzoo.registry import register_layer as register_layer
+    from cnnzoo.registry import register_model as register_model
+    from cnnzoo.train import Callback as Callback
+    from cnnzoo.train import History as History
+    from cnnzoo.train import Trainer as Trainer
+
+# Public name → where it lives. Resolved on first use: `import cnnzoo` loads no torch.
+_HOME = {
+    "Callback": "cnnzoo.train",
+    "CnnzooError": "cnnzoo.errors",
+    "ConvReluMaxPool": "cnnzoo.layers",
+    "History": "cnnzoo.train",
+    "ImageSet": "cnnzoo.data",
+    "Trainer": "cnnzoo.train",
+    "build": "cnnzoo.registry",
+    "list_models": "cnnzoo.registry",
+    "load_data": "cnnzoo.data",
+    "load_model": "cnnzoo.model_file",
+    "model_info": "cnnzoo.registry",
+    "predict": "cnnzoo.predict",
+    "register_dataset": "cnnzoo.registry",
+    "register_layer": "cnnzoo.registry",
+    "register_model": "cnnzoo.registry",
+    "save_model": "cnnzoo.model_file",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cnnzoo")
+    if name not in _HOME:
+        raise AttributeError(f"module 'cnnzoo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,131 @@
+"""A trained model in one file: weights as safetensors, everything else as JSON in its header.
+
+The header holds ``spec`` (what `cnnzoo.build` rebuilds), ``classes`` and ``preprocessing``.
+Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from cnnzoo.errors import CnnzooError
+from cnnzoo.files import atomic_write
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnzoo.data import Preprocessing
+
+_FORMAT = "cnnzoo model 1"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What a model file holds.
+
+    Attributes:
+        model: rebuilt, with its weights, in evaluation mode.
+        spec: the recipe it was rebuilt from.
+        classes: names of the classes; empty when they were not known.
+        preprocessing: how pictures become its input; ``None`` when that was not known.
+    """
+
+    model: nn.Module
+    spec: dict[str, Any]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing | None
+
+
+def save_model(
+    path: str | Path,
+    model: nn.Module,
+    *,
+    classes: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+) -> None:
+    """Write ``model`` to one safetensors file, atomically.
+
+    Args:
+        path: where to, by custom ``….safetensors``.
+        model: any module; one without a ``spec`` can be loaded by hand only.
+        classes: names of the classes in the order of the logits.
+        preprocessing: how pictures become its input.
+
+    Raises:
+        CnnzooError: the file cannot be written.
+    """
+    header = {
+        "format": _FORMAT,
+        "spec": json.dumps(getattr(model, "spec", None)),
+        "classes": json.dumps(list(classes)),
+        "preprocessing": json.dumps(preprocessing.to_json() if preprocessing else None),
+    }
+    # Clones: safetensors refuses tensors that share memory, as tied weights do.
+    weights = {
+        name: t.detach().cpu().contiguous().clone() for name, t in model.state_dict().items()
+    }
+    with atomic_write(path) as temporary:
+        save_file(weights, temporary, metadata=header)
+
+
+def load_model(path: str | Path) -> LoadedModel:
+    """Rebuild a model from a file that `save_model` wrote, or from the run folder it lies in.
+
+    Raises:
+        CnnzooError: the file is missing, truncated, not a cnnzoo model, of an unknown model, or
+            its weights do not fit the model its spec describes.
+    """
+    from cnnzoo.data import Preprocessing
+    from cnnzoo.registry import build
+
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise CnnzooError(f"No model at {path}: a run folder or a .safetensors file was expected.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CnnzooError(
+            f"{path} is no readable safetensors file ({error}). It may be truncated, or of another"
+            " format; pickled files (.pt, .pth) are not read here on purpose."
+        ) from error
+    if header.get("format") != _FORMAT:
+        raise CnnzooError(
+            f"{path} was not written by cnnzoo: its header has no format {_FORMAT!r}. "
+            "To use its weights, build the model and call load_state_dict yourself."
+        )
+    spec, classes, preprocessing = (
+        _from_header(path, header, key) for key in ("spec", "classes", "preprocessing")
+    )
+    if not isinstance(spec, dict):
+        raise CnnzooError(
+            f"{path} does not say which model it is of: that model was not made by cnnzoo.build. "
+            "Make it yourself and load the weights with safetensors.torch.load_file."
+        )
+    model = build(spec)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CnnzooError(f'The weights in {path} do not fit "{spec["model"]}": {error}') from None
+    names = tuple(str(name) for name in classes or ())
+    ready = Preprocessing.from_json(preprocessing) if preprocessing else None
+    return LoadedModel(model.eval(), spec, names, ready)
+
+
+def _from_header(path: Path, header: dict[str, str], key: str) -> Any:
+    try:
+        return json.loads(header[key])
+    except (KeyError, json.JSONDecodeError):
+        raise CnnzooError(
+            f"The header of {path} has no readable {key!r}: it was altered."
+        ) from None

@@ -1,0 +1,60 @@
+"""What the zoo's classifiers share: the arguments every model takes and the check of its input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from cnnzoo.errors import CnnzooError
+
+
+class ImageClassifier(nn.Module):
+    """Maps images (N, C, H, W) to logits (N, num_classes).
+
+    Logits, not probabilities: `torch.nn.CrossEntropyLoss` applies the softmax itself, and applying
+    it twice is a mistake that learns slowly and never shows an error.
+
+    Args:
+        in_channels: C; 1 for grey images, 3 for RGB.
+        num_classes: number of classes.
+        image_size: H and W, or one number for both.
+
+    Attributes:
+        spec: JSON that rebuilds the model, set by `cnnzoo.build`; ``None`` when built by hand.
+
+    Raises:
+        CnnzooError: an argument is not a positive integer.
+    """
+
+    spec: dict[str, Any] | None = None
+
+    def __init__(
+        self, in_channels: int, num_classes: int, image_size: int | tuple[int, int]
+    ) -> None:
+        super().__init__()
+        several = isinstance(image_size, tuple | list)
+        pair = list(image_size) if several else [image_size, image_size]
+        values = {"in_channels": [in_channels], "num_classes": [num_classes], "image_size": pair}
+        for name, numbers in values.items():
+            if not all(type(n) is int and n > 0 for n in numbers):
+                raise CnnzooError(f"{name} must be a positive integer; got {numbers[-1]!r}.")
+        if len(pair) != 2:
+            raise CnnzooError(f"image_size is an int or (height, width); got {image_size!r}.")
+        self.in_channels = in_channels
+        self.num_classes = num_classes
+        self.image_size = (pair[0], pair[1])
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise a `CnnzooError` unless ``x`` is a batch of the images this model was built for."""
+        wanted = (self.in_channels, *self.image_size)
+        if tuple(x.shape[1:]) == wanted and x.dim() == 4:
+            return
+        expected = "(N, {}, {}, {})".format(*wanted)
+        name = type(self).__name__
+        if tuple(x.shape) == wanted:
+            raise CnnzooError(f"{name} expects a batch {expected}; got one image: use x[None].")
+        raise CnnzooError(
+            f"{name} was built for images {expected}; got {tuple(x.shape)}. "
+            "Resize the images, or build it with the in_channels= and image_size= they have."
+        )

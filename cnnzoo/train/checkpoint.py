@@ -1,0 +1,72 @@
+"""The state of a run as one file that holds tensors, numbers and strings, and no code.
+
+Written whole or not at all (`cnnzoo.files.atomic_write`), read with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnnzoo.errors import CnnzooError
+from cnnzoo.files import atomic_write
+
+_FORMAT = "cnnzoo checkpoint 1"
+
+
+def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
+    """Write ``state`` (nested dictionaries and lists of tensors, numbers, strings) atomically."""
+    with atomic_write(path) as temporary:
+        torch.save({"format": _FORMAT, **state}, temporary)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote, onto the CPU.
+
+    Raises:
+        CnnzooError: the file is missing, truncated, or was not written by cnnzoo.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CnnzooError(f"No checkpoint at {path}: is this the folder of a run?")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, OSError, EOFError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CnnzooError(
+            f"{path} is no readable checkpoint: it is truncated, or holds something other than "
+            f"tensors, numbers and strings ({reason})."
+        ) from error
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        raise CnnzooError(f"{path} was not written by this version of cnnzoo (no {_FORMAT!r}).")
+    return state
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of every random generator a run may draw from."""
+    numpy: dict[str, Any] = dict(np.random.get_state(legacy=False))
+    keys = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "python": list(random.getstate()),
+        "numpy": {**numpy, "state": {**numpy["state"], "key": keys}},
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put every generator where `random_state` found it."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    numpy = state["numpy"]
+    keys = numpy["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**numpy, "state": {**numpy["state"], "key": keys}})
