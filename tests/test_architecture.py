@@ -31,6 +31,7 @@ ARROWS = {
     "plots": {"errors", "files"},
     # receives objects; what it imports beyond errors only writes artifacts
     "train": {"errors", "files", "model_file", "plots"},
+    "explanation": {"errors", "layers", "ops"},
     "pictures": {"errors"},
     "prediction": {"errors", "model_file", "pictures", "data"},
 }

@@ -33,8 +33,8 @@ class ImageClassifier(nn.Module):
         self, in_channels: int, num_classes: int, image_size: int | tuple[int, int]
     ) -> None:
         super().__init__()
-        several = isinstance(image_size, tuple | list)
-        pair = list(image_size) if several else [image_size, image_size]
+        pair: list[int] = []
+        pair += image_size if isinstance(image_size, tuple | list) else [image_size, image_size]
         values = {"in_channels": [in_channels], "num_classes": [num_classes], "image_size": pair}
         for name, numbers in values.items():
             if not all(type(n) is int and n > 0 for n in numbers):

@@ -5,7 +5,6 @@ Written whole or not at all (`cnnzoo.files.atomic_write`), read with ``weights_o
 
 from __future__ import annotations
 
-import pickle
 import random
 import zipfile
 from pathlib import Path
@@ -36,8 +35,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise CnnzooError(f"No checkpoint at {path}: is this the folder of a run?")
     try:
+        if not zipfile.is_zipfile(path):  # torch.save writes one; older formats are not tried
+            raise zipfile.BadZipFile("it is no zip archive")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, OSError, EOFError) as error:
+    except Exception as error:  # a damaged stream makes torch's reader raise almost anything
         reason = str(error).partition("\n")[0]
         raise CnnzooError(
             f"{path} is no readable checkpoint: it is truncated, or holds something other than "
