@@ -10,17 +10,19 @@ True
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from cnnzoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from cnnzoo.data import ImageSet as ImageSet
     from cnnzoo.data import load_data as load_data
     from cnnzoo.errors import CnnzooError as CnnzooError
+    from cnnzoo.explanation import explain as explain
     from cnnzoo.layers import ConvReluMaxPool as ConvReluMaxPool
     from cnnzoo.model_file import load_model as load_model
     from cnnzoo.model_file import save_model as save_model
-    from cnnzoo.predict import predict as predict
+    from cnnzoo.prediction import predict as predict
     from cnnzoo.registry import build as build
     from cnnzoo.registry import list_models as list_models
     from cnnzoo.registry import model_info as model_info
@@ -40,11 +42,12 @@ _HOME = {
     "ImageSet": "cnnzoo.data",
     "Trainer": "cnnzoo.train",
     "build": "cnnzoo.registry",
+    "explain": "cnnzoo.explanation",
     "list_models": "cnnzoo.registry",
     "load_data": "cnnzoo.data",
     "load_model": "cnnzoo.model_file",
     "model_info": "cnnzoo.registry",
-    "predict": "cnnzoo.predict",
+    "predict": "cnnzoo.prediction",
     "register_dataset": "cnnzoo.registry",
     "register_layer": "cnnzoo.registry",
     "register_model": "cnnzoo.registry",
@@ -53,16 +56,15 @@ _HOME = {
 __all__ = list(_HOME)
 
 
+_find = lazy_names(__name__, _HOME)
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
         return version("cnnzoo")
-    if name not in _HOME:
-        raise AttributeError(f"module 'cnnzoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+    return _find(name)
 
 
 def __dir__() -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnnzoo.cli._data import data_options, load_for_run
+from cnnzoo.cli import _data
 from cnnzoo.cli._output import json_option, print_json
 from cnnzoo.errors import CnnzooError
 
@@ -42,7 +41,7 @@ def _settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", required=False)
-@data_options
+@_data.data_options
 @_settings_options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder [default: runs/NAME-DATA]."
@@ -59,6 +58,7 @@ def command(
     name: str | None,
     data: str | None,
     root: str | None,
+    data_options: tuple[str, ...],
     out: Path | None,
     force: bool,
     resume: Path | None,
@@ -76,11 +76,14 @@ def command(
         torch.set_num_threads(threads)
     progress = not (quiet or as_json)
     if resume:
-        trainer, splits, run = _resume(resume, name, data, root, given, progress)
+        run = resume
+        trainer = _resume(run, name, given, progress)
+        splits = _data.load_for_run(run, data, root, data_options)
     elif name:
-        data = data or "digits"
-        run = out or _free_folder(name, data)
-        trainer, splits = _start(name, data, root, run, force, overrides, given, progress)
+        described = _data.describe_data(data or "digits", root, data_options)
+        run = out or _free_folder(name, described["name"])
+        arguments = _data.parse_pairs("--set", overrides)
+        trainer, splits = _start(name, arguments, described, run, force, given, progress)
     else:
         raise CnnzooError("Say which model to train (cnnzoo list), or which run to --resume.")
     if progress:
@@ -99,18 +102,16 @@ def command(
 
 def _start(
     name: str,
-    data: str,
-    root: str | None,
+    overrides: dict[str, Any],
+    data: dict[str, Any],
     run: Path,
     force: bool,
-    overrides: tuple[str, ...],
     settings: dict[str, Any],
     progress: bool,
 ) -> tuple[Trainer, DataSplits]:
     """Check what can be checked, load the data, build the model that fits it."""
     import torch
 
-    from cnnzoo.data import load_data
     from cnnzoo.registry import build, model_info
     from cnnzoo.train import TrainConfig, Trainer
     from cnnzoo.train.run_folder import claim
@@ -118,32 +119,22 @@ def _start(
     legal = model_info(name).arguments
     config = TrainConfig.from_json(settings)
     claim(run, force=force)
-    splits = load_data(data, root=root)
+    splits = _data.load_described(data)
     facts = splits.train.preprocessing
     fitting = {
         "in_channels": facts.channels,
         "num_classes": len(splits.train.classes),
         "image_size": facts.height if facts.height == facts.width else (facts.height, facts.width),
     }
-    arguments = {key: value for key, value in fitting.items() if key in legal}
     torch.manual_seed(config.seed)
-    model = build(name, **arguments | _parse_overrides(overrides))
-    where = str(Path(root).absolute()) if root else None
-    record = {"data": {"name": data, "root": where}}
+    model = build(name, **{k: v for k, v in fitting.items() if k in legal} | overrides)
     trainer = Trainer(
-        model, out=run, force=force, progress=progress, record=record, **config.to_json()
+        model, out=run, force=force, progress=progress, record={"data": data}, **config.to_json()
     )
     return trainer, splits
 
 
-def _resume(
-    run: Path,
-    name: str | None,
-    data: str | None,
-    root: str | None,
-    settings: dict[str, Any],
-    progress: bool,
-) -> tuple[Trainer, DataSplits, Path]:
+def _resume(run: Path, name: str | None, settings: dict[str, Any], progress: bool) -> Trainer:
     from cnnzoo.train import Trainer
 
     epochs = settings.pop("epochs", None)
@@ -152,8 +143,7 @@ def _resume(
         raise CnnzooError(
             f"A resumed run keeps its settings: {flags} cannot be given with --resume."
         )
-    trainer = Trainer.resume(run, epochs=epochs, progress=progress)
-    return trainer, load_for_run(run, data, root), run
+    return Trainer.resume(run, epochs=epochs, progress=progress)
 
 
 def _free_folder(name: str, data: str) -> Path:
@@ -164,20 +154,6 @@ def _free_folder(name: str, data: str) -> Path:
         if not path.exists():
             return path
     raise AssertionError("count() does not end")
-
-
-def _parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Read KEY=VALUE; a VALUE that is JSON (3, true, [1, 2]) counts as such, else as a string."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise CnnzooError(f'--set takes KEY=VALUE, such as num_classes=3; got "{pair}".')
-        try:
-            values[key] = json.loads(value)
-        except json.JSONDecodeError:
-            values[key] = value
-    return values
 
 
 def _say_what_next(run: Path, accuracy: float | None) -> None:

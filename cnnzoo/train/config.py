@@ -53,7 +53,7 @@ class TrainConfig:
             if kind is float and type(value) is int:
                 value = float(value)
                 object.__setattr__(self, each.name, value)
-            if type(value) is not kind or (kind is float and not math.isfinite(value)):
+            if type(value) is not kind or (type(value) is float and not math.isfinite(value)):
                 raise CnnzooError(f"{each.name} must be {_KINDS[kind]}; got {value!r}.")
             least, above = each.metadata["least"], each.metadata["above"]
             if kind is not str and (value < least or value <= above):
