@@ -1,7 +1,8 @@
 """A trained model in one file: weights as safetensors, everything else as JSON in its header.
 
-The header holds ``spec`` (what `cnnzoo.build` rebuilds), ``classes`` and ``preprocessing``.
-Nothing in it is ever executed.
+The header's one entry, ``cnnzoo``, is a JSON object with ``format``, ``spec`` (what `cnnzoo.build`
+rebuilds), ``classes`` and ``preprocessing``. One entry, because safetensors writes several in
+random order, and the same model shall be the same bytes. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -63,16 +64,16 @@ def save_model(
     """
     header = {
         "format": _FORMAT,
-        "spec": json.dumps(getattr(model, "spec", None)),
-        "classes": json.dumps(list(classes)),
-        "preprocessing": json.dumps(preprocessing.to_json() if preprocessing else None),
+        "spec": getattr(model, "spec", None),
+        "classes": list(classes),
+        "preprocessing": preprocessing.to_json() if preprocessing else None,
     }
     # Clones: safetensors refuses tensors that share memory, as tied weights do.
     weights = {
         name: t.detach().cpu().contiguous().clone() for name, t in model.state_dict().items()
     }
     with atomic_write(path) as temporary:
-        save_file(weights, temporary, metadata=header)
+        save_file(weights, temporary, metadata={"cnnzoo": json.dumps(header)})
 
 
 def load_model(path: str | Path) -> LoadedModel:
@@ -92,21 +93,15 @@ def load_model(path: str | Path) -> LoadedModel:
         raise CnnzooError(f"No model at {path}: a run folder or a .safetensors file was expected.")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CnnzooError(
             f"{path} is no readable safetensors file ({error}). It may be truncated, or of another"
             " format; pickled files (.pt, .pth) are not read here on purpose."
         ) from error
-    if header.get("format") != _FORMAT:
-        raise CnnzooError(
-            f"{path} was not written by cnnzoo: its header has no format {_FORMAT!r}. "
-            "To use its weights, build the model and call load_state_dict yourself."
-        )
-    spec, classes, preprocessing = (
-        _from_header(path, header, key) for key in ("spec", "classes", "preprocessing")
-    )
+    header = _read_header(path, metadata)
+    spec, preprocessing = header.get("spec"), header.get("preprocessing")
     if not isinstance(spec, dict):
         raise CnnzooError(
             f"{path} does not say which model it is of: that model was not made by cnnzoo.build. "
@@ -117,15 +112,21 @@ def load_model(path: str | Path) -> LoadedModel:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise CnnzooError(f'The weights in {path} do not fit "{spec["model"]}": {error}') from None
-    names = tuple(str(name) for name in classes or ())
+    names = tuple(str(name) for name in header.get("classes") or ())
     ready = Preprocessing.from_json(preprocessing) if preprocessing else None
     return LoadedModel(model.eval(), spec, names, ready)
 
 
-def _from_header(path: Path, header: dict[str, str], key: str) -> Any:
-    try:
-        return json.loads(header[key])
-    except (KeyError, json.JSONDecodeError):
+def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    if "cnnzoo" not in metadata:
         raise CnnzooError(
-            f"The header of {path} has no readable {key!r}: it was altered."
-        ) from None
+            f"{path} was not written by cnnzoo: its header has no such entry. "
+            "To use its weights, build the model and call load_state_dict yourself."
+        )
+    try:
+        header = json.loads(metadata["cnnzoo"])
+    except json.JSONDecodeError as error:
+        raise CnnzooError(f"The header of {path} is no JSON ({error}): it was altered.") from None
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise CnnzooError(f"{path} is of another version of cnnzoo: it is no {_FORMAT!r}.")
+    return header

@@ -212,7 +212,9 @@ class Registry(Generic[T]):
         return {key: entry for key, entry in own.items() if entry.plugin not in hidden}
 
     def _unknown(self, name: str) -> str:
-        message = f'Unknown {self.kind} "{name}".{did_you_mean(name, self._visible())}'
+        known = self.names()
+        near = did_you_mean(name, known) or did_you_mean(name, self._visible())  # then aliases
+        message = f'Unknown {self.kind} "{name}".{near}'
         prefix = name.partition(":")[0] if ":" in name else None
         failed = sorted(each for each in plugins.quarantined() if prefix in (None, each))
         if failed:
@@ -220,7 +222,6 @@ class Registry(Generic[T]):
                 f" It could have come from {', '.join(failed)}, which failed to load:"
                 " `cnnzoo plugins` shows why."
             )
-        known = self.names()
         listed = ", ".join(known) if len(known) <= 12 else f"{len(known)} names"
         return f"{message} Known: {listed or 'none'}."
 

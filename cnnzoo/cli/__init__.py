@@ -46,7 +46,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _say_warning
+                return super().invoke(ctx)
         except CnnzooError as error:
             raise _Sentence(str(error)) from None
         except KeyboardInterrupt as error:
@@ -66,7 +68,6 @@ def main() -> None:
       cnnzoo eval runs/mnist_cnn-digits
       cnnzoo predict runs/mnist_cnn-digits photo.png --autofix
     """
-    warnings.showwarning = _say_warning
 
 
 def _say_warning(message: Warning | str, *where: Any, **more: Any) -> None:
