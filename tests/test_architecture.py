@@ -26,7 +26,7 @@ ARROWS = {
     "ops": {"errors"},
     "layers": {"ops", "registry", "errors"},
     "models": {"layers", "registry", "errors"},
-    "data": {"registry", "errors", "files"},
+    "data": {"registry", "errors", "files", "pictures"},
     # a trained model as a file: writing needs nothing, reading rebuilds by name
     "model_file": {"errors", "files", "registry", "data"},
     "plots": {"errors", "files"},

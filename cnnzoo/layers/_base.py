@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnnzoo.errors import CnnzooError
+from cnnzoo.ops import Choice
 
 Pair = tuple[int, int]
 
@@ -100,6 +101,10 @@ class ConvReluMaxPool(nn.Module):
         return count_windows(
             self.conv_size(size), self.pool_size, self.pool_stride, self.pool_padding, (1, 1)
         )
+
+    def explain(self, x: Tensor) -> Choice:
+        """Say which implementation runs for ``x`` (N, C, H, W), and why."""
+        return Choice(type(self).__name__, "The model was built with this layer.")
 
     def extra_repr(self) -> str:
         """Arguments as they would be typed, defaults left out."""

@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from layer_names import layer_implementations
 
 import cnnzoo
-from cnnzoo.layers import implementations
 
 MODELS = [name for name in cnnzoo.list_models() if ":" not in name]
 
@@ -83,7 +83,7 @@ def test_wrong_inputs_are_explained(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("layer", implementations("conv_relu_maxpool"))
+@pytest.mark.parametrize("layer", layer_implementations())
 def test_implementations_share_weights_and_answers(name, layer):
     judge = cnnzoo.build(name, conv_relu_maxpool="eager")
     model = cnnzoo.build(name, conv_relu_maxpool=layer)

@@ -1,0 +1,170 @@
+"""Why a layer runs the way it does: chosen implementation, the others' excuses, time and memory.
+
+Measured on the spot, on random images: microseconds are of this machine and this moment.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnzoo.errors import CnnzooError
+from cnnzoo.layers import ConvReluMaxPool
+from cnnzoo.ops import Choice
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What was found out about one conv-ReLU-maxpool layer.
+
+    Attributes:
+        name: of the layer in the model.
+        input_shape: (N, C, H, W).
+        output_shape: (N, K, P, Q).
+        choice: implementation, its instruction set, why it runs and the others do not.
+        forward_us: median time of the forward pass, microseconds for the whole batch.
+        backward_us: likewise of the backward pass; the input's gradient only if a layer needs it.
+        kept_bytes: memory kept from forward to backward, parameters and the input not counted.
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    choice: Choice
+    forward_us: float
+    backward_us: float
+    kept_bytes: int
+
+
+class Explanation(list[LayerReport]):
+    """The reports of a model's layers, in the order they run; prints as text."""
+
+    def __str__(self) -> str:
+        return "\n".join(_paragraph(report) for report in self)
+
+
+def explain(
+    model: nn.Module,
+    input_size: tuple[int, ...] | None = None,
+    *,
+    batch_size: int = 128,
+    repeats: int = 21,
+) -> Explanation:
+    """Say, layer by layer, which implementation of conv-ReLU-maxpool runs and why.
+
+    Args:
+        model: a model with `cnnzoo.layers.ConvReluMaxPool` layers; it is not changed.
+        input_size: (C, H, W) of an image; by default what the model was built for.
+        batch_size: images in a batch.
+        repeats: timings of which the median is given.
+
+    Raises:
+        CnnzooError: the model has no such layer, or ``input_size`` is needed or wrong.
+
+    >>> import cnnzoo
+    >>> report = explain(cnnzoo.build("mnist_cnn"), batch_size=8, repeats=3)
+    >>> [(each.name, each.output_shape) for each in report]
+    [('conv1', (8, 32, 13, 13)), ('conv2', (8, 32, 5, 5))]
+    """
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, ConvReluMaxPool)}
+    if not layers:
+        raise CnnzooError(f"{type(model).__name__} has no conv-ReLU-maxpool layer to explain.")
+    inputs = _record_inputs(model, layers, torch.randn(batch_size, *_input_size(model, input_size)))
+    first = next(iter(inputs))
+    return Explanation(
+        _report(name, layers[name], x, repeats, needs_input_gradient=name != first)
+        for name, x in inputs.items()
+    )
+
+
+def _input_size(model: nn.Module, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    if given is None:
+        try:
+            channels, (height, width) = model.in_channels, model.image_size  # type: ignore[misc]
+        except AttributeError:
+            raise CnnzooError("Say what the model takes: input_size=(C, H, W).") from None
+        return (int(channels), int(height), int(width))  # type: ignore[arg-type]
+    if len(given) != 3 or not all(type(n) is int and n > 0 for n in given):
+        raise CnnzooError(f"input_size is (C, H, W), three positive integers; got {given!r}.")
+    return tuple(given)
+
+
+def _record_inputs(
+    model: nn.Module, layers: dict[str, ConvReluMaxPool], x: Tensor
+) -> dict[str, Tensor]:
+    """Run the model once and return what reaches each layer, in the order they run."""
+    seen: dict[str, Tensor] = {}
+
+    def watch(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
+            seen.setdefault(name, args[0].detach())
+
+        return hook
+
+    handles = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    was_training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(x.to(next(model.parameters()).device))
+    finally:
+        model.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _report(
+    name: str, layer: ConvReluMaxPool, x: Tensor, repeats: int, *, needs_input_gradient: bool
+) -> LayerReport:
+    x = x.clone(memory_format=torch.preserve_format).requires_grad_(needs_input_gradient)
+    kept: dict[int, int] = {}  # by storage, so that what is kept twice counts once
+    not_ours = {t.untyped_storage().data_ptr() for t in (x, *layer.parameters())}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in not_ours:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = layer(x)
+    choice = layer.explain(x)
+    grad = torch.randn_like(y)
+    wanted = [t for t in (x, *layer.parameters()) if t.requires_grad]
+    forward, backward = [], []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        y = layer(x)
+        middle = time.perf_counter()
+        torch.autograd.grad(y, wanted, grad)
+        backward.append(time.perf_counter() - middle)
+        forward.append(middle - start)
+    return LayerReport(
+        name=name,
+        input_shape=tuple(x.shape),
+        output_shape=tuple(y.shape),
+        choice=choice,
+        forward_us=statistics.median(forward) * 1e6,
+        backward_us=statistics.median(backward) * 1e6,
+        kept_bytes=sum(kept.values()),
+    )
+
+
+def _paragraph(report: LayerReport) -> str:
+    choice = report.choice
+    shapes = " -> ".join("x".join(map(str, s)) for s in (report.input_shape, report.output_shape))
+    isa = f" ({choice.isa})" if choice.isa else ""
+    lines = [
+        f"{report.name}  {shapes}",
+        f"  {choice.implementation}{isa}: {choice.reason}",
+        *(f"  not {name}: {why}" for name, why in choice.declined.items()),
+        f"  forward {report.forward_us:.0f} us, backward {report.backward_us:.0f} us, "
+        f"kept for backward {report.kept_bytes / 1024:.0f} KiB",
+    ]
+    return "\n".join(lines)
