@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.cpp csrc/*.h csrc/cpu/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check format clean
+.PHONY: help quickstart test check bench bench-quick format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | \
@@ -28,12 +28,18 @@ check: $(VENV)/.dev  ## Check format, lint, types, architecture and the examples
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m pytest -q --doctest-modules cnnzoo
 
+bench: $(VENV)/.bench  ## Compare the operator with everyone: JSON, tables, a picture (12 minutes)
+	$(BIN)/python -m benchmarks.compare
+
+bench-quick: $(VENV)/.bench  ## The same in two minutes, without torch.compile
+	$(BIN)/python -m benchmarks.compare --quick
+
 format: $(VENV)/.dev  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove what was built (.venv and your runs stay)
-	rm -rf build dist *.egg-info cnnzoo/_C*.so cnnzoo/_native_build.json $(VENV)/.runtime $(VENV)/.dev
+	rm -rf build dist *.egg-info cnnzoo/_C*.so cnnzoo/_native_build.json $(VENV)/.runtime $(VENV)/.dev $(VENV)/.bench
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # torch goes first: the build below finds its headers there instead of fetching it a second time.
@@ -48,4 +54,8 @@ $(VENV)/.runtime: $(VENV)/.torch $(SOURCES)
 
 $(VENV)/.dev: $(VENV)/.torch $(SOURCES)
 	$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: $(VENV)/.torch $(SOURCES)
+	$(PIP) install --editable '.[bench]'
 	@touch $@ $(VENV)/.runtime
