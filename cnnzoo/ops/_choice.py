@@ -1,0 +1,166 @@
+"""Native kernel or PyTorch: the one rule that decides, and can say why.
+
+For `implementation="auto"`, in this order:
+
+1. `CNNZOO_KERNEL` may name one.
+2. What the native kernels do not cover goes to the reference.
+3. A measured table for the instruction set, `choices_<isa>.json`: bucket → implementation.
+4. A shape that the table lacks goes to the native kernels.
+
+The same shapes on the same instruction set always get the same answer: nothing is timed here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from cnnzoo.errors import CnnzooError, did_you_mean
+from cnnzoo.ops import _native
+from cnnzoo.ops._geometry import Window, pooled_size
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which implementation runs, and why.
+
+    Attributes:
+        implementation: "native" or "reference".
+        reason: why this one, a sentence.
+        declined: why each of the others does not, a sentence a name.
+        isa: the instruction set, where native.
+    """
+
+    implementation: str
+    reason: str
+    declined: Mapping[str, str] = field(default_factory=dict)
+    isa: str | None = None
+
+
+class Problem(NamedTuple):
+    """Everything that the choice may depend on. Shapes are empty where they are symbols."""
+
+    x: tuple[int, ...]  # (N, C, H, W)
+    weight: tuple[int, ...]  # (K, C / groups, R, S)
+    window: tuple[int, ...]  # the fields of `Window`
+    dilation: tuple[int, int]
+    groups: int
+    dtype: torch.dtype  # that of the computation: autocast may ask for another than the tensors'
+    device: str
+    training: bool
+
+
+def choose(implementation: str, problem: Problem) -> Choice:
+    """Decide.
+
+    Raises:
+        CnnzooError: `implementation` is unknown, or forces a path that cannot run.
+    """
+    if implementation not in _native.KERNELS:
+        raise CnnzooError(
+            f"implementation: expected auto, native or reference, got {implementation!r}."
+            + did_you_mean(str(implementation), _native.KERNELS)
+        )
+    asked = f'implementation="{implementation}"'
+    if implementation == "auto" and _native.kernel() != "auto":
+        implementation = _native.kernel()
+        asked = f"CNNZOO_KERNEL={implementation}"
+    if implementation == "reference":
+        return Choice("reference", f"{asked} asks for it.", {"native": f"{asked} leaves it out."})
+
+    refusal = why_not_native(problem)
+    if implementation == "native":
+        if refusal:
+            raise CnnzooError(f"{asked} cannot run: {refusal}")
+        return _native_choice(f"{asked} asks for it.", f"{asked} leaves it out.")
+    if refusal:
+        return Choice("reference", "It covers everything.", {"native": refusal})
+
+    library = _native.library()
+    assert library is not None  # else why_not_native had said so
+    isa = library.current_isa()
+    wanted = table(isa).get(bucket(problem))
+    if wanted == "reference":
+        reason = f"Measured as faster for {bucket(problem)} on {isa}."
+        return Choice("reference", reason, {"native": "The reference was measured as faster."})
+    if wanted == "native":
+        reason = f"Measured as faster for {bucket(problem)} on {isa}."
+        return _native_choice(reason, "The native kernel was measured as faster.")
+    return _native_choice(
+        "The kernel covers this layer.", "The native kernel covers this layer, and is preferred."
+    )
+
+
+def why_not_native(problem: Problem) -> str | None:
+    """None, or one sentence that says why the native kernels cannot run this."""
+    if problem.dtype != torch.float32:
+        return f"Native kernels take float32, got {_name(problem.dtype)}."
+    if problem.device != "cpu":
+        return f"Native kernels run on the CPU, the tensors are on {problem.device}."
+    if problem.groups != 1:
+        return f"Native kernels take groups=1, got {problem.groups}."
+    if problem.dilation != (1, 1):
+        return f"Native kernels take dilation=1, got {problem.dilation}."
+    library = _native.library()
+    if library is None:
+        reason = str(_native.status().reason)
+        return reason[0].upper() + reason[1:]
+    # Without shapes, any that is covered: the binding asks again when the real ones are there.
+    x, weight = problem.x or (1, 1, 1 << 10, 1 << 10), problem.weight or (1, 1, 1, 1)
+    refusal = library.covers((*x, weight[0], *weight[2:], *problem.window))
+    return None if refusal is None else f"{refusal[0].upper()}{refusal[1:]}."
+
+
+def bucket(problem: Problem) -> str:
+    """The class of shapes that one measurement stands for: the table's key.
+
+    The filter and the pool count exactly, everything that only scales the work by powers of two.
+    """
+    if not problem.x or not problem.weight:
+        return "symbols"
+    n, c, _, _ = problem.x
+    k, _, r, s = problem.weight
+    win = Window(*problem.window)
+    p, q = pooled_size(problem.x, problem.weight, win, problem.dilation)
+    return (
+        f"{'train' if problem.training else 'infer'} n{_power(n)} c{_power(c)} k{_power(k)} "
+        f"out{_power(p)}x{_power(q)} filter{r}x{s}/{win.stride_h}x{win.stride_w} "
+        f"pool{win.pool_h}x{win.pool_w}/{win.pool_stride_h}x{win.pool_stride_w}"
+    )
+
+
+def tables() -> list[Path]:
+    """Every table that is shipped."""
+    return sorted(Path(__file__).parent.glob("choices_*.json"))
+
+
+@functools.cache
+def table(isa: str) -> Mapping[str, str]:
+    """The measured choices for an instruction set; empty where nothing was measured."""
+    path = Path(__file__).with_name(f"choices_{isa}.json")
+    try:
+        choices: dict[str, str] = json.loads(path.read_text())["choices"]
+    except FileNotFoundError:
+        return {}
+    return choices
+
+
+def _native_choice(reason: str, declined: str) -> Choice:
+    library = _native.library()
+    isa = library.current_isa() if library else None
+    return Choice("native", reason, {"reference": declined}, isa)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _power(size: int) -> int:
+    """The next power of two, so that 3 channels stay apart from 1 and 64 from 32."""
+    return 1 << max(size - 1, 0).bit_length()

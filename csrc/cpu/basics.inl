@@ -1,0 +1,86 @@
+// Small things that every pass uses: integers, the workspace, the shares of the threads, transposition.
+
+#define UNROLL _Pragma("GCC unroll 32")
+
+constexpr int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+constexpr int64_t clamp(int64_t a, int64_t low, int64_t high) { return max(low, min(a, high)); }
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// Part i of `total` things dealt out in `parts` nearly equal runs begins here.
+constexpr int64_t part(int64_t total, int64_t parts, int64_t i) { return total * i / parts; }
+
+// Deals out a workspace: every piece begins on a cache line, and whole vectors may be read past its end.
+struct Layout {
+  size_t bytes = 0;
+
+  template <class T>
+  size_t take(int64_t count) {
+    const size_t at = bytes;
+    bytes += size_t(round_up(count * int64_t(sizeof(T)) + 64, 64));
+    return at;
+  }
+};
+
+template <class T>
+inline T* at(void* workspace, size_t offset) {
+  return reinterpret_cast<T*>(static_cast<char*>(workspace) + offset);
+}
+
+// Calls body(lane, begin, end) for as many lanes as there are threads, each with its share of `units`. A lane runs on
+// one thread at a time, so it may own a piece of the workspace.
+template <class Body>
+void parallel(const Pool& pool, int64_t units, const Body& body) {
+  struct Context {
+    const Body& body;
+    int64_t units, lanes;
+  } context{body, units, min(pool.threads, units)};
+  if (context.lanes <= 1) return body(int64_t(0), int64_t(0), units);
+  pool.run(
+      pool.self, context.lanes,
+      [](void* ctx, int64_t begin, int64_t end) {
+        const Context& c = *static_cast<const Context*>(ctx);
+        for (int64_t i = begin; i < end; ++i) c.body(i, part(c.units, c.lanes, i), part(c.units, c.lanes, i + 1));
+      },
+      &context);
+}
+
+inline void copy(float* out, const float* in, int64_t n) {
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES) store(out + i, load(in + i));
+  for (; i < n; ++i) out[i] = in[i];
+}
+
+// Four floats in whatever the target offers; a 4x4 square of them is what every change of layout turns.
+typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+inline Quad load_quad(const float* p) { return *reinterpret_cast<const Quad*>(p); }
+
+// out[j * pitch + i] = lane j of input i
+inline void turn(float* out, ptrdiff_t pitch, Quad a, Quad b, Quad c, Quad d) {
+  const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Quad ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *reinterpret_cast<Quad*>(out) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  *reinterpret_cast<Quad*>(out + pitch) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  *reinterpret_cast<Quad*>(out + 2 * pitch) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+  *reinterpret_cast<Quad*>(out + 3 * pitch) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+}
+
+// out[j * out_pitch + i] = in[i * in_pitch + j] for i < rows, j < columns
+inline void transpose(float* out, ptrdiff_t out_pitch, const float* in, ptrdiff_t in_pitch, int64_t rows,
+                      int64_t columns) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const float* p = in + i * in_pitch;
+    float* q = out + i;
+    int64_t j = 0;
+    for (; j + 4 <= columns; j += 4, p += 4, q += 4 * out_pitch)
+      turn(q, out_pitch, load_quad(p), load_quad(p + in_pitch), load_quad(p + 2 * in_pitch),
+           load_quad(p + 3 * in_pitch));
+    for (; j < columns; ++j, ++p, q += out_pitch)
+      for (int k = 0; k < 4; ++k) q[k] = p[k * in_pitch];
+  }
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) out[j * out_pitch + i] = in[i * in_pitch + j];
+}
