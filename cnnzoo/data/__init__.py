@@ -6,7 +6,6 @@
     _loader.py          batches in an order that depends on (seed, epoch) alone
     _download.py        where files lie, how they get there, what to do without a network
     _idx.py             MNIST's file format, checked before it is read
-    _pictures.py        a picture file of any kind to pixels of one size
     digits.py mnist.py fashion_mnist.py cifar10.py folder.py    one data set a file
 
 To add a data set, add a file: a function with ``@register_dataset("name")`` that returns

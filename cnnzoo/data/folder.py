@@ -17,8 +17,8 @@ import torch
 
 from cnnzoo.data._base import DataSplits, make_splits
 from cnnzoo.data._loader import private_generator
-from cnnzoo.data._pictures import SUFFIXES, Pixels, read_pixels
 from cnnzoo.errors import CnnzooError
+from cnnzoo.pictures import SUFFIXES, PictureError, Pixels, fit, read_picture
 from cnnzoo.registry import register_dataset
 
 LAYOUT = (
@@ -40,9 +40,9 @@ def folder(
 ) -> DataSplits:
     """Your own pictures: a folder with one sub-folder a class.
 
-    PNG, JPEG, BMP, GIF (its first picture), WebP, TIFF and PNM, by the ending of the name. They are
-    turned upright, transparency becomes white, proportions are kept and the rest of the square is
-    filled with the median colour of the picture's border.
+    PNG, JPEG, BMP, GIF, WebP, TIFF (of several pictures the first) and PNM, by the ending of the
+    name. They are read as in prediction: turned upright, transparency becomes white, proportions
+    are kept and the rest of the square is filled with the median colour of the picture's border.
 
     Args:
         root: the folder.
@@ -77,7 +77,7 @@ def folder(
         _check_counts(top, every, 2, broken)
         train, test = _split(every, test_fraction, seed)
     if broken:
-        said = [f"{file.relative_to(top)}: {why}" for file, why in broken.items()]
+        said = [f"{file.relative_to(top)} {why}" for file, why in broken.items()]
         more = [f"and {len(said) - NAMED} more"] if len(said) > NAMED else []
         listed = "; ".join(said[:NAMED] + more)
         warnings.warn(f"{top}: left out {len(said)} broken picture(s): {listed}.", stacklevel=4)
@@ -127,9 +127,12 @@ def _read(top: Path, image_size: int, channels: int, broken: dict[Path, str]) ->
         pictures[class_folder.name] = []
         for file in files:
             try:
-                pictures[class_folder.name].append(read_pixels(file, image_size, channels))
-            except CnnzooError as error:
-                broken[file] = str(error)
+                pixels = read_picture(file, first_frame=True).pixels
+            except PictureError as error:
+                broken[file] = error.reason
+            else:
+                square = (image_size, image_size)
+                pictures[class_folder.name].append(fit(pixels, square, channels))
     return pictures
 
 
@@ -137,7 +140,7 @@ def _check_counts(top: Path, pictures: Pictures, least: int, broken: dict[Path, 
     for name, mine in pictures.items():
         if len(mine) < least:
             folder = top / name
-            bad = [f"{file.name}: {why}" for file, why in broken.items() if folder in file.parents]
+            bad = [f"{file.name} {why}" for file, why in broken.items() if folder in file.parents]
             raise CnnzooError(
                 f"{folder}: {len(mine)} picture(s) can be read, and {least} or more are needed, so "
                 f"that train and test have one each. {'; '.join(bad[:NAMED]) or LAYOUT}."

@@ -1,12 +1,15 @@
 import os
 import warnings
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from small_files import write_pictures
 
-from cnnzoo.data import load_data
+from cnnzoo.data import Preprocessing, load_data
 from cnnzoo.errors import CnnzooError
+from cnnzoo.pictures import prepare, read_picture
 
 
 def shades(part):
@@ -66,12 +69,37 @@ def test_broken_pictures_are_left_out_named_and_counted(top):
     with pytest.warns(UserWarning, match=r"left out 5 broken picture\(s\)") as caught:
         train, test = load_data("folder", root=top)
     said = str(caught[0].message)
-    assert f"cat{os.sep}broken0.png: not a picture" in said
+    assert f"cat{os.sep}broken0.png is not a picture" in said
     assert "broken2" in said
     assert "broken3" not in said
     assert said.endswith("and 2 more.")
     assert caught[0].filename == __file__  # it points at the caller
     assert len(train) + len(test) == 10
+
+
+def test_of_several_pictures_in_a_file_the_first_is_taken(top):
+    pages = [Image.new("L", (9, 9), shade) for shade in (77, 90, 200)]
+    for name in ("film.gif", "fax.tiff"):
+        pages[0].save(top / "cat" / name, save_all=True, append_images=pages[1:])
+    train, test = load_data("folder", root=top)
+    assert (shades(train) + shades(test)).count(77) == 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_prediction_sees_what_training_saw(tmp_path, channels):
+    random = np.random.default_rng(0)
+    half = (0.5,) * channels
+    seen = []
+    for shape, name in (((90, 50, 3), "a.png"), ((700, 900, 3), "b.jpg"), ((30, 64), "c.png")):
+        picture = Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8))
+        for part in ("train", "test"):
+            for label in ("cat", "dog"):
+                (tmp_path / part / label).mkdir(parents=True, exist_ok=True)
+                picture.save(tmp_path / part / label / name)
+        path = tmp_path / "train" / "cat" / name
+        seen.append(prepare(read_picture(path), Preprocessing(channels, 28, 28, half, half)).image)
+    for part in load_data("folder", root=tmp_path, channels=channels):
+        assert torch.equal(part.images, torch.stack(seen * 2))
 
 
 def test_hidden_and_other_files_are_passed_over_without_a_word(top):
@@ -156,7 +184,7 @@ def empty_train(top):
         (no_class, "at least two class folders, found none"),
         (empty_class, r"empty: no picture in this class \(known endings: .bmp, "),
         (one_picture, r"single: 1 picture\(s\) can be read, and 2 or more are needed"),
-        (only_broken, r"dog: 0 picture\(s\) can be read.*0.png: not a picture"),
+        (only_broken, r"dog: 0 picture\(s\) can be read.*0.png is empty"),
         (empty_train, "train: expected at least two class folders"),
     ],
 )
