@@ -51,7 +51,7 @@ class LeNet5(ImageClassifier):
         in_channels: int = 1,
         num_classes: int = 10,
         image_size: int | tuple[int, int] = 28,
-        conv_relu_maxpool: str = "eager",
+        conv_relu_maxpool: str = "auto",
         form: Literal["modern", "classic"] = "modern",
     ) -> None:
         super().__init__(in_channels, num_classes, image_size)

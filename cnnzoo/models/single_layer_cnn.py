@@ -36,7 +36,7 @@ class SingleLayerCNN(ImageClassifier):
         in_channels: int = 1,
         num_classes: int = 10,
         image_size: int | tuple[int, int] = 28,
-        conv_relu_maxpool: str = "eager",
+        conv_relu_maxpool: str = "auto",
     ) -> None:
         super().__init__(in_channels, num_classes, image_size)
         self.conv1 = build_layer("conv_relu_maxpool", conv_relu_maxpool, in_channels, 32, 3)

@@ -15,6 +15,7 @@ from cnnzoo.errors import CnnzooError
 from cnnzoo.files import atomic_write
 
 DPI = 150
+TITLE_SIZE = 11  # points
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -52,8 +53,9 @@ def grid(
         raise CnnzooError("There is nothing to show: expected at least one image, got none.")
     columns = columns or min(count, max(3, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
-    figure = blank_figure(max(columns * cell[0], 3.6), rows * cell[1] + 0.4)
-    figure.suptitle(title, fontsize=11)
+    least = 0.09 * len(title) + 0.3  # inches that the title takes: it would be cut off
+    figure = blank_figure(max(columns * cell[0], least), rows * cell[1] + 0.4)
+    figure.suptitle(title, fontsize=TITLE_SIZE)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     for ax in axes:
         ax.set_axis_off()

@@ -90,7 +90,8 @@ def mistakes(
         return figure
     longest = max(len(class_name(classes, number)) for number in {*truth[worst], *answers[worst]})
     wide = float(np.clip(0.17 * longest, 1.1, 2.0))
-    title = f"The worst of {len(wrong):,} mistakes in {len(truth):,}: true → predicted"
+    which = "All" if len(worst) == len(wrong) else "The worst of"
+    title = f"{which} {len(wrong):,} mistakes in {len(truth):,}: true → predicted"
     figure, axes = grid(len(worst), cell=(wide, 1.4), title=title)
     for ax, index in zip(axes, worst, strict=True):
         _show(ax, pictures[index])

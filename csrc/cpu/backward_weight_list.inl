@@ -27,9 +27,11 @@ bool reads_in_place(const WeightGradientPass& f) {
 }
 
 // For each filter the outputs of the block that are alive, and their sum into db.
-void list_outputs(const WeightGradientPass& f, const Block& block, const Outputs& outputs, int64_t filters,
-                  ptrdiff_t row, float* db, char* scratch) {
+void list_outputs(const WeightGradientPass& f, const Block& block, int64_t k0, int64_t k1, ptrdiff_t row, float* db,
+                  char* scratch) {
   const Geometry& g = f.g;
+  const Outputs outputs(f, block, k0);
+  const ptrdiff_t g_filter = f.call.grad_y.stride[1];
   const Axis &h = f.plan.h, &w = f.plan.w;
   const ptrdiff_t column = f.plan.channels.width;
   int32_t offset[DEAD + 1];
@@ -39,11 +41,11 @@ void list_outputs(const WeightGradientPass& f, const Block& block, const Outputs
   Item* items = at<Item>(scratch, f.plan.items);
   int64_t* counts = at<int64_t>(scratch, f.plan.counts);
   const int32_t step = int32_t(w.step() * column);
-  for (int64_t k = 0; k < filters; ++k, items += f.plan.block_p * f.plan.block_q) {
+  for (int64_t k = 0; k < k1 - k0; ++k, items += f.plan.block_p * f.plan.block_q) {
     Item* item = items;
     float sum = 0;
     for (int64_t p = block.p0; p < block.p1; ++p) {
-      const float* in = outputs.g + (p - block.p0) * outputs.g_row + k;
+      const float* in = outputs.g + (p - block.p0) * outputs.g_row + k * g_filter;
       const uint8_t* place = outputs.place + (p - block.p0) * outputs.place_row + k;
       int32_t corner = int32_t((h.corner(p) * h.stride - block.patch.row) * row +
                                (w.corner(block.q0) * w.stride - block.patch.column) * column);
@@ -67,7 +69,7 @@ void add_block_by_list(const WeightGradientPass& f, const Block& block, int64_t 
   const bool direct = reads_in_place(f);
   const ptrdiff_t column = f.plan.channels.width;
   const ptrdiff_t row = direct ? f.call.x.stride[2] : block.patch.columns * column;
-  list_outputs(f, block, find_outputs(f, block, k0, k1, scratch), k1 - k0, row, db, scratch);
+  list_outputs(f, block, k0, k1, row, db, scratch);
   const Item* items = at<Item>(scratch, f.plan.items);
   const int64_t* counts = at<int64_t>(scratch, f.plan.counts);
   float* patch = at<float>(scratch, f.plan.patch);

@@ -74,6 +74,27 @@ void gather_neighbours(float* out, const float* x, const WeightGradientPlan& pla
   }
 }
 
+// Outputs to be read in whole vectors of filters: where they lie, or copied.
+Outputs whole_vectors(const WeightGradientPass& f, const Block& block, char* scratch) {
+  Outputs out(f, block, 0);
+  const ptrdiff_t* stride = f.call.grad_y.stride;
+  const int64_t rows = block.p1 - block.p0, columns = block.q1 - block.q0, filters = f.g.K, width = f.plan.filters;
+  if (stride[1] != 1 || filters < width) {
+    float* g = at<float>(scratch, f.plan.gradient);
+    for (int64_t p = 0; p < rows; ++p)
+      copy_pixels(g + p * columns * width, out.g + p * out.g_row, columns, filters, width, stride[1], stride[3]);
+    out.g = g, out.g_row = columns * width, out.g_column = width;
+  }
+  if (filters < width) {
+    uint8_t* place = at<uint8_t>(scratch, f.plan.places);
+    std::memset(place, DEAD, size_t(rows * columns * width));
+    for (int64_t i = 0; i < rows * columns; ++i)
+      std::memcpy(place + i * width, out.place + i / columns * out.place_row + i % columns * filters, size_t(filters));
+    out.place = place, out.place_row = columns * width, out.place_column = width;
+  }
+  return out;
+}
+
 // All filters over one block; dw is (tap, filters).
 template <bool CAREFUL>
 void add_lookups(const WeightGradientPass& f, const Lookup& in, const Patch& patch, float* dw, float* db) {
@@ -105,10 +126,8 @@ void add_block_by_lookup(const WeightGradientPass& f, const Block& block, float*
     copy_patch(x + c * plane, f.call.x, f.g, block.n, Channels::planes(f.g.C), c, patch);
     gather_neighbours(neighbours + 4 * c * plane, x + c * plane, f.plan, patch);
   }
-  Lookup in{};
-  in.rows = block.p1 - block.p0, in.columns = block.q1 - block.q0;
-  in.x = neighbours, in.x_row = 4 * f.plan.h.step() * patch.columns, in.x_column = 4 * f.plan.w.step();
-  in.outputs = find_outputs(f, block, 0, f.g.K, scratch);
+  const Lookup in{block.p1 - block.p0, block.q1 - block.q0, neighbours, 4 * f.plan.h.step() * patch.columns,
+                  4 * f.plan.w.step(), whole_vectors(f, block, scratch)};
   finite(x, f.g.C * plane) ? add_lookups<false>(f, in, patch, dw, db) : add_lookups<true>(f, in, patch, dw, db);
 }
 

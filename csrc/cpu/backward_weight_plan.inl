@@ -51,8 +51,8 @@ struct WeightGradientPlan {
     items = lane.take<Item>(lookup ? 0 : GROUP * windows);
     counts = lane.take<int64_t>(lookup ? 0 : GROUP);
     neighbours = lane.take<float>(lookup ? 4 * g.C * rows * columns : 0);
-    gradient = lane.take<float>(windows * (lookup ? filters : GROUP));
-    places = lane.take<uint8_t>(windows * (lookup ? filters : GROUP));
+    gradient = lane.take<float>(lookup ? windows * filters : 0);
+    places = lane.take<uint8_t>(lookup ? windows * filters : 0);
     sum = lane.take<float>(lookup ? 0 : filter);
     lanes = shared.bytes;
     lane_bytes = lane.bytes;
@@ -90,33 +90,20 @@ struct Block {
   Patch patch;
 };
 
-// What the windows of a block pass on, for some filters: steps from one window to the next.
+// What the windows of a block pass on: steps from one window to the next.
 struct Outputs {
   const float* g;
   ptrdiff_t g_row, g_column;
   const uint8_t* place;
   ptrdiff_t place_row, place_column;
-};
 
-// Outputs of filters [k0, k1) over a block, to be read filter by filter and in whole vectors: where they lie, or copied.
-Outputs find_outputs(const WeightGradientPass& f, const Block& block, int64_t k0, int64_t k1, char* scratch) {
-  const ptrdiff_t* stride = f.call.grad_y.stride;
-  const int64_t columns = block.q1 - block.q0, filters = k1 - k0, width = round_up(filters, LANES), K = f.g.K;
-  const float* in = image(f.call.grad_y, block.n) + k0 * stride[1] + block.p0 * stride[2] + block.q0 * stride[3];
-  const uint8_t* place = f.call.place + ((block.n * f.plan.h.pooled + block.p0) * f.plan.w.pooled + block.q0) * K + k0;
-  Outputs result{in, stride[2], stride[3], place, f.plan.w.pooled * K, K};
-  if (stride[1] != 1 || filters < width) {
-    float* out = at<float>(scratch, f.plan.gradient);
-    result.g = out, result.g_row = columns * width, result.g_column = width;
-    for (int64_t p = block.p0; p < block.p1; ++p, in += stride[2], out += columns * width)
-      copy_pixels(out, in, columns, filters, width, stride[1], stride[3]);
+  // Those of filter k and on, where they lie.
+  Outputs(const WeightGradientPass& f, const Block& block, int64_t k) {
+    const ptrdiff_t* stride = f.call.grad_y.stride;
+    const int64_t K = f.g.K, Q = f.plan.w.pooled;
+    g = image(f.call.grad_y, block.n) + k * stride[1] + block.p0 * stride[2] + block.q0 * stride[3];
+    g_row = stride[2], g_column = stride[3];
+    place = f.call.place + ((block.n * f.plan.h.pooled + block.p0) * Q + block.q0) * K + k;
+    place_row = Q * K, place_column = K;
   }
-  if (filters < width) {
-    uint8_t* out = at<uint8_t>(scratch, f.plan.places);
-    result.place = out, result.place_row = columns * width, result.place_column = width;
-    std::memset(out, DEAD, size_t((block.p1 - block.p0) * columns * width));
-    for (int64_t p = block.p0; p < block.p1; ++p, place += f.plan.w.pooled * K)
-      for (int64_t q = 0; q < columns; ++q, out += width) std::memcpy(out, place + q * K, size_t(filters));
-  }
-  return result;
-}
+};

@@ -59,3 +59,13 @@ def test_mistakes_titles_and_none_at_all():
     none = plots.mistakes(images(3), [0, 1, 2], [0, 1, 2], np.ones(3), CLASSES)
     assert "No mistakes" in none.texts[0].get_text()
     draw(none)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_title_is_not_cut_off(count):
+    images = np.zeros((count, 1, 8, 8), np.uint8)
+    figure = plots.mistakes(images, [0] * count, [1] * count, [0.5] * count)
+    figure.canvas.draw()
+    title = figure._suptitle.get_window_extent()
+    assert title.x0 >= 0
+    assert title.x1 <= figure.bbox.width
