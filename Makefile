@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.cpp csrc/*.h csrc/cpu/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check bench bench-quick format clean
+.PHONY: help quickstart test test-deep sanitize check bench bench-quick calibrate format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | \
@@ -20,6 +20,14 @@ quickstart: $(VENV)/.runtime  ## Install, build, train mnist_cnn on the embedded
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest
+
+test-deep: $(VENV)/.dev  ## Random cases by the thousand for the operator (about 20 minutes)
+	tests/csrc/run.sh plain 20000
+	CNNZOO_EXAMPLES=20000 $(BIN)/python -m pytest -s tests/ops/test_properties.py
+
+sanitize:  ## Run the kernels' tests under AddressSanitizer, UBSan and ThreadSanitizer
+	tests/csrc/run.sh asan
+	tests/csrc/run.sh tsan
 
 check: $(VENV)/.dev  ## Check format, lint, types, architecture and the examples in docstrings
 	$(BIN)/ruff format --check .
@@ -33,6 +41,9 @@ bench: $(VENV)/.bench  ## Compare the operator with everyone: JSON, tables, a pi
 
 bench-quick: $(VENV)/.bench  ## The same in two minutes, without torch.compile
 	$(BIN)/python -m benchmarks.compare --quick
+
+calibrate: $(VENV)/.dev  ## Time the operator's choices for this instruction set, and ship them
+	$(BIN)/python -m benchmarks.calibrate
 
 format: $(VENV)/.dev  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .

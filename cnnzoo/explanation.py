@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from cnnzoo.errors import CnnzooError
 from cnnzoo.layers import ConvReluMaxPool
-from cnnzoo.ops import Choice
+from cnnzoo.ops import Choice, tuning
+from cnnzoo.ops.tuning import Measurement
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,49 @@ def explain(
     >>> [(each.name, each.output_shape) for each in report]
     [('conv1', (8, 32, 13, 13)), ('conv2', (8, 32, 5, 5))]
     """
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, ConvReluMaxPool)}
-    if not layers:
-        raise CnnzooError(f"{type(model).__name__} has no conv-ReLU-maxpool layer to explain.")
+    layers = _layers_of(model)
     inputs = _record_inputs(model, layers, torch.randn(batch_size, *_input_size(model, input_size)))
     first = next(iter(inputs))
     return Explanation(
         _report(name, layers[name], x, repeats, needs_input_gradient=name != first)
         for name, x in inputs.items()
     )
+
+
+def tune(
+    model: nn.Module, input_size: tuple[int, ...] | None = None, *, batch_size: int = 64
+) -> list[Measurement]:
+    """Time every conv-ReLU-maxpool layer of a model in both implementations.
+
+    Args:
+        model: as for `explain`.
+        input_size: as for `explain`.
+        batch_size: images in a batch.
+
+    Returns:
+        For each layer one measurement of inference and one of training;
+        `cnnzoo.ops.tuning.write_table` records them.
+
+    Raises:
+        CnnzooError: as `explain`, or native code cannot run a layer here.
+    """
+    layers = _layers_of(model)
+    x = torch.randn(batch_size, *_input_size(model, input_size))
+    found = []
+    for number, (name, seen) in enumerate(_record_inputs(model, layers, x).items()):
+        layer = layers[name]
+        problem = tuning.Layer(
+            tuple(seen.shape), tuple(layer.weight.shape), layer.options(), number > 0
+        )
+        found += [tuning.measure(problem, training=training) for training in (False, True)]
+    return found
+
+
+def _layers_of(model: nn.Module) -> dict[str, ConvReluMaxPool]:
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, ConvReluMaxPool)}
+    if not layers:
+        raise CnnzooError(f"{type(model).__name__} has no conv-ReLU-maxpool layer to explain.")
+    return layers
 
 
 def _input_size(model: nn.Module, given: tuple[int, ...] | None) -> tuple[int, ...]:

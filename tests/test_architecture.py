@@ -23,7 +23,7 @@ ARROWS = {
     "files": {"errors"},
     "plugins": {"errors"},
     "registry": {"errors", "plugins"},
-    "ops": {"errors"},
+    "ops": {"errors", "files"},
     "layers": {"ops", "registry", "errors"},
     "models": {"layers", "registry", "errors"},
     "data": {"registry", "errors", "files", "pictures"},

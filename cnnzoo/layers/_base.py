@@ -8,6 +8,7 @@ P Q pooled output.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +102,18 @@ class ConvReluMaxPool(nn.Module):
         return count_windows(
             self.conv_size(size), self.pool_size, self.pool_stride, self.pool_padding, (1, 1)
         )
+
+    def options(self) -> dict[str, Any]:
+        """Sizes of the convolution and the pool, as `cnnzoo.ops.conv_relu_maxpool` takes them."""
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "pool_size": self.pool_size,
+            "pool_stride": self.pool_stride,
+            "pool_padding": self.pool_padding,
+        }
 
     def explain(self, x: Tensor) -> Choice:
         """Say which implementation runs for ``x`` (N, C, H, W), and why."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,23 +19,15 @@ class FusedConvReluMaxPool(ConvReluMaxPool):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, K, P, Q)."""
-        return conv_relu_maxpool(x, self.weight, self.bias, **self._options())
+        return conv_relu_maxpool(
+            x, self.weight, self.bias, **self.options(), implementation=self.implementation
+        )
 
     def explain(self, x: Tensor) -> Choice:
         """Say which implementation runs for ``x``, and why the others do not."""
-        return explain(x, self.weight, self.bias, **self._options())
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
-            "groups": self.groups,
-            "pool_size": self.pool_size,
-            "pool_stride": self.pool_stride,
-            "pool_padding": self.pool_padding,
-            "implementation": self.implementation,
-        }
+        return explain(
+            x, self.weight, self.bias, **self.options(), implementation=self.implementation
+        )
 
 
 @register_layer("conv_relu_maxpool.native")

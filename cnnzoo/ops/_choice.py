@@ -4,7 +4,8 @@ For `implementation="auto"`, in this order:
 
 1. `CNNZOO_KERNEL` may name one.
 2. What the native kernels do not cover goes to the reference.
-3. A measured table for the instruction set, `choices_<isa>.json`: bucket → implementation.
+3. A measured table, bucket → implementation: that of `CNNZOO_CHOICES`, a file that `cnnzoo tune`
+   made here, then the one shipped for the instruction set, `choices_<isa>.json`.
 4. A shape that the table lacks goes to the native kernels.
 
 The same shapes on the same instruction set always get the same answer: nothing is timed here.
@@ -14,10 +15,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -85,12 +87,13 @@ def choose(implementation: str, problem: Problem) -> Choice:
     library = _native.library()
     assert library is not None  # else why_not_native had said so
     isa = library.current_isa()
-    wanted = table(isa).get(bucket(problem))
+    key = bucket(problem)
+    wanted = own_table(isa).get(key) or table(isa).get(key)
     if wanted == "reference":
-        reason = f"Measured as faster for {bucket(problem)} on {isa}."
+        reason = f"Measured as faster for {key} on {isa}."
         return Choice("reference", reason, {"native": "The reference was measured as faster."})
     if wanted == "native":
-        reason = f"Measured as faster for {bucket(problem)} on {isa}."
+        reason = f"Measured as faster for {key} on {isa}."
         return _native_choice(reason, "The native kernel was measured as faster.")
     return _native_choice(
         "The kernel covers this layer.", "The native kernel covers this layer, and is preferred."
@@ -144,11 +147,46 @@ def tables() -> list[Path]:
 def table(isa: str) -> Mapping[str, str]:
     """The measured choices for an instruction set; empty where nothing was measured."""
     path = Path(__file__).with_name(f"choices_{isa}.json")
-    try:
-        choices: dict[str, str] = json.loads(path.read_text())["choices"]
-    except FileNotFoundError:
-        return {}
+    choices: dict[str, str] = read_table(path)["choices"] if path.exists() else {}
     return choices
+
+
+@functools.cache
+def own_table(isa: str) -> Mapping[str, str]:
+    """The choices of the file that `CNNZOO_CHOICES` names, if they are for this instruction set.
+
+    Raises:
+        CnnzooError: the file is missing or no table of choices.
+    """
+    path = os.environ.get("CNNZOO_CHOICES", "").strip()
+    if not path:
+        return {}
+    found = read_table(path)
+    choices: dict[str, str] = found["choices"] if found.get("isa") == isa else {}
+    return choices
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """Read a table of choices.
+
+    Raises:
+        CnnzooError: the file cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(Path(path).read_text())
+        names = set(found["choices"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CnnzooError(
+            f"{path} is no table of choices ({error}): make one with `cnnzoo tune`."
+        ) from None
+    if not names <= {"native", "reference"}:
+        raise CnnzooError(
+            f"{path}: a choice is native or reference; got {', '.join(map(str, names))}."
+        )
+    return dict(found)
+
+
+_native.when_changed(own_table.cache_clear)
 
 
 def _native_choice(reason: str, declined: str) -> Choice:

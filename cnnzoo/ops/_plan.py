@@ -1,6 +1,6 @@
 """What has to be found out before a call, once for the same shapes: are they right, who runs them.
 
-A look-up costs 1 µs; all the checks and the choice cost 20.
+A look-up costs 1.5 µs, all the checks and the choice 17.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Plan(NamedTuple):
 
     native: bool
     training: bool
-    window: tuple[int, ...]  # no longer a `Window`: torch takes 1 µs more for a named tuple
+    window: tuple[int, ...]  # no longer a `Window`: a named tuple costs torch 0.6 µs more
     conv: tuple[Any, ...]  # stride, padding, dilation, groups
     pool: tuple[Any, ...]  # size, stride, padding
     choice: _choice.Choice | None = None

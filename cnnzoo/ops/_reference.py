@@ -16,6 +16,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 Ints: TypeAlias = tuple[int, ...] | list[int]
 
+_FASTER_IN_CHANNELS_LAST = (torch.float32, torch.bfloat16, torch.float16)
 DEAD = 255  # the place of an output that passes no gradient, since it is 0
 
 
@@ -24,8 +25,13 @@ def compose(
 ) -> Tensor:
     """What runs where native code does not: PyTorch's layers, with the ReLU after the pool.
 
-    The same numbers as with the ReLU before it, which is monotonic, for a quarter of its work.
+    The same numbers as with the ReLU before it, which is monotonic, for a quarter of its work. On
+    the CPU a channels_last weight makes all of it run in that layout, 1.5 to 6 times faster.
     """
+    if weight.device.type == "cpu" and weight.dtype in _FASTER_IN_CHANNELS_LAST:
+        # A clone: `contiguous` returns the weight of one channel as it is, and NCHW stays.
+        dense = weight.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
+        weight = dense.permute(0, 3, 1, 2)  # (K, C, R, S) again, in memory (K, R, S, C)
     return torch.relu(torch.max_pool2d(torch.conv2d(x, weight, bias, *conv), *pool))
 
 

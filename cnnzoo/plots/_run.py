@@ -21,11 +21,16 @@ TRAIN, TEST = "#0072B2", "#D55E00"  # blue and vermilion (Okabe and Ito 2008)
 class RowLike(Protocol):
     """One epoch, as `curves` reads it."""
 
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_loss: float | None
-    test_accuracy: float | None
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def train_loss(self) -> float: ...
+    @property
+    def train_accuracy(self) -> float: ...
+    @property
+    def test_loss(self) -> float | None: ...
+    @property
+    def test_accuracy(self) -> float | None: ...
 
 
 def curves(rows: Iterable[RowLike]) -> Figure:
