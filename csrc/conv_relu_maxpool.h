@@ -1,20 +1,20 @@
 // y = max_pool(relu(conv(x, weight) + bias)) and its gradients: the border between whoever owns tensors and threads
-// (the torch binding, the tests) and the kernels. Plain structs and pointers; no torch, no allocation, no exceptions.
+// (the torch binding, the tests) and the kernels. Plain structs and pointers; no torch, and no exceptions.
 //
 //   N images   C channels   H W input size    K filters   R S filter size   P Q pooled size
 //
 //   x        (N, C, H, W)  float32, any element strides: NCHW, channels_last, sliced, expanded (stride 0)
 //   weight   (K, C, R, S)  float32, contiguous;  bias (K) float32 or nullptr
 //   y        (N, P, Q, K)  float32, dense: what torch calls a channels_last (N, K, P, Q)
-//   place    (N, P, Q, K)  uint8, dense: where in its pool window the maximum was, row * pool_w + column, counted from
-//                          the window's corner even where that lies in the padding; DEAD where y is 0
+//   place    (N, P, Q, K)  uint8, dense: where in its window the maximum was, row * pool_w + column, counted from the
+//                          window's corner even where that lies in the padding; DEAD where y is 0
 //   grad_y   (N, K, P, Q)  float32, any element strides; dense NHWC is fastest
 //
 // Answers are those of torch's max_pool2d(relu(conv2d(x, weight, bias))) with ceil_mode off:
-//   - a tie goes to the first maximum in row-major order of the window; a NaN beats every number, the last NaN the others
+//   - a tie goes to the first maximum in row-major order of the window; NaN beats every number, and the last NaN wins
 //   - a position in the pool's padding never wins
-//   - y keeps NaN; the gradient flows where !(y <= 0), so through NaN, and nowhere where y is 0. DEAD already says so:
-//     the backward passes need neither y nor the convolution's output, only `place`
+//   - y keeps NaN; the gradient flows where !(y <= 0), so through NaN, and not where y is 0. DEAD already says so: the
+//     backward passes need neither y nor the convolution's output, only `place`
 //   - the gradient goes to the place alone: no 0 * inf from positions that did not win
 // The same bits come out run to run and for any number of threads.
 #pragma once
@@ -78,9 +78,9 @@ struct BackwardWeight {
   float* grad_bias;      // (K) or nullptr
 };
 
-// The caller's threads. run() calls body(ctx, begin, end) over disjoint ranges that cover [0, tasks), on any threads in
-// any order, and returns when all are done; running them one after the other is legal. Kernels ask for at most
-// `threads` tasks at a time, one share of the work each.
+// The caller's threads. run() calls body(ctx, begin, end) over disjoint ranges that cover [0, tasks), on any threads
+// in any order, and returns when all are done; one after the other is legal. Kernels ask for at most `threads` tasks
+// at a time, one share of the work each, and reuse the workspace in the next run().
 struct Pool {
   int threads;
   void (*run)(void* self, int64_t tasks, void (*body)(void* ctx, int64_t begin, int64_t end), void* ctx);
@@ -99,15 +99,14 @@ struct Kernels {
   void (*backward_weight)(const BackwardWeight& call, void* workspace, const Pool& pool);
 };
 
-// Names of the instruction sets that are compiled in and that this machine runs, best first. Never empty: the last one is
-// "scalar".
+// The instruction sets that are compiled in and that this machine runs, best first. The last one is "scalar".
 std::vector<std::string> isas();
 
 // The kernels in use: the best, or the one that the environment variable CNNZOO_ISA (read once) or select() names.
 // nullptr where CNNZOO_ISA names one that isas() lacks; *error is then a sentence that lists the legal names.
 const Kernels* current(std::string* error = nullptr);
 
-// Uses these kernels from the next current() on, in every thread. Returns an empty string, or why not; then nothing changes.
+// Uses these kernels from the next current() on, in every thread. Returns an empty string, or why nothing changed.
 std::string select(const std::string& name);
 
 }  // namespace cnnzoo

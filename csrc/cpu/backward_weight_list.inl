@@ -1,6 +1,6 @@
 // The road by lists, with the taps in the lanes. Per block and filter, the outputs that are alive become a list of
-// (offset, g): the place of the maximum changes an address, never a branch. Then every tile of the filter runs down the
-// list, acc += g * x[offset].
+// (offset, g): the place of the maximum changes an address, never a branch. Then every tile of the filter runs down
+// the list, acc += g * x[offset].
 
 template <int R, int V>
 struct GatherTile {
@@ -22,6 +22,7 @@ struct GatherTile {
 // Dense NHWC whose segments are whole vectors is read where it lies; nothing past a segment is read then.
 bool reads_in_place(const WeightGradientPass& f) {
   const ptrdiff_t* stride = f.call.x.stride;
+  if (stride[2] > (1 << 30) / f.plan.rows) return false;
   return f.g.padding_h == 0 && f.g.padding_w == 0 && f.plan.channels.blocks == 1 && stride[1] == 1 &&
          stride[3] == f.plan.channels.width && f.plan.segments.length == f.plan.segments.pitch;
 }
@@ -73,15 +74,15 @@ void add_block_by_list(const WeightGradientPass& f, const Block& block, int64_t 
   const Item* items = at<Item>(scratch, f.plan.items);
   const int64_t* counts = at<int64_t>(scratch, f.plan.counts);
   float* patch = at<float>(scratch, f.plan.patch);
+  const float* x = direct ? image(f.call.x, block.n) + block.patch.row * row + block.patch.column * column : patch;
   for (int64_t c = 0; c < f.plan.channels.blocks; ++c, dw += s.rows * s.pitch) {
-    const float* x = direct ? image(f.call.x, block.n) + block.patch.row * row + block.patch.column * column : patch;
     if (!direct) copy_patch(patch, f.call.x, f.g, block.n, f.plan.channels, c, block.patch);
     s.tiles([&](int64_t r, int64_t rows, int64_t v, int64_t vectors) {
       const auto tile = find_tile<GatherTile>(rows, vectors);
-      const float* corner = x + r * row + v * LANES;
       for (int64_t k = 0; k < k1 - k0; ++k) {
         const Item* item = items + k * f.plan.block_p * f.plan.block_q;
-        tile(item, item + counts[k], corner, row, dw + k * f.plan.filter + r * s.pitch + v * LANES, s.pitch);
+        float* out = dw + k * f.plan.filter + r * s.pitch + v * LANES;
+        tile(item, item + counts[k], x + r * row + v * LANES, row, out, s.pitch);
       }
     });
   }

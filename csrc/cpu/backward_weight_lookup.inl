@@ -1,5 +1,5 @@
-// The road by lookup, with filters in the lanes: for few taps and 2x2 windows. Beside every input its neighbours at the
-// window's other three places are kept, so that one permutation whose control is `place` picks each filter's own input:
+// The road by lookup, with filters in the lanes: for few taps and 2x2 windows. Beside every input its neighbours at
+// the window's other three places are kept, so that one permutation whose control is `place` picks each filter's own:
 //
 //   dW[tap] += g * neighbours[window + tap][place]
 

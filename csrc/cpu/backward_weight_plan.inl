@@ -24,7 +24,7 @@ struct WeightGradientPlan {
   size_t bytes;
 
   WeightGradientPlan(const Geometry& g, int threads)
-      : channels(g.C, g.S), segments(g, channels), h(Axis::h(g)), w(Axis::w(g)) {
+      : channels(g.C, g.S), segments(g, channels, ACCUMULATORS, Segments::MOST_VECTORS), h(Axis::h(g)), w(Axis::w(g)) {
     lookup = prefers_lookup(g);
     // The input of a block stays in L1 while all filters pass over it.
     const int64_t pixels = 20 * 1024 / int64_t(sizeof(float)) / (lookup ? 4 : channels.width);

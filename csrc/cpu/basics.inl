@@ -28,14 +28,14 @@ inline T* at(void* workspace, size_t offset) {
   return reinterpret_cast<T*>(static_cast<char*>(workspace) + offset);
 }
 
-// Calls body(lane, begin, end) for as many lanes as there are threads, each with its share of `units`. A lane runs on
-// one thread at a time, so it may own a piece of the workspace.
+// Calls body(lane, begin, end) for as many lanes as there are threads, each with its share of `units`, but not for
+// less than `least` of them. A lane runs on one thread at a time, so it may own a piece of the workspace.
 template <class Body>
-void parallel(const Pool& pool, int64_t units, const Body& body) {
+void parallel(const Pool& pool, int64_t units, int64_t least, const Body& body) {
   struct Context {
     const Body& body;
     int64_t units, lanes;
-  } context{body, units, min(pool.threads, units)};
+  } context{body, units, min(pool.threads, units / least)};
   if (context.lanes <= 1) return body(int64_t(0), int64_t(0), units);
   pool.run(
       pool.self, context.lanes,
@@ -45,6 +45,9 @@ void parallel(const Pool& pool, int64_t units, const Body& body) {
       },
       &context);
 }
+
+// Units of so many floats that moving them earns back waking a thread.
+constexpr int64_t worth_a_thread(int64_t floats) { return ceil_div(32 * 1024, floats); }
 
 inline void copy(float* out, const float* in, int64_t n) {
   int64_t i = 0;

@@ -25,8 +25,8 @@ inline void convolve(Vec (&acc)[I][J][M], const float* x, ptrdiff_t row, ptrdiff
   }
 }
 
-// The maximum over a pool window and its place, one filter a lane. Starting from 0 and DEAD is the ReLU, and says which
-// outputs pass no gradient: where nothing beats 0.
+// The maximum over a pool window and its place, one filter a lane. Starting from 0 and DEAD is the ReLU, and says
+// which outputs pass no gradient: where nothing beats 0.
 struct Best {
   Vec value;
   Labels place;

@@ -9,7 +9,7 @@ namespace cnnzoo {
 namespace {
 
 // Both are constant-initialised, so they are ready before the static objects that join.
-const Isa* first = nullptr;
+Isa* first = nullptr;
 std::atomic<const Kernels*> chosen{nullptr};
 
 const Isa* find(const std::string& name) {
@@ -32,8 +32,8 @@ std::string refusal(const std::string& source, const std::string& name) {
 
 Isa::Isa(const Kernels& kernels, int rank, bool (*supported)())
     : kernels(kernels), rank(rank), supported(supported) {
-  const Isa** place = &first;
-  while (*place && (*place)->rank > rank) place = const_cast<const Isa**>(&(*place)->next);
+  Isa** place = &first;
+  while (*place && (*place)->rank > rank) place = &(*place)->next;
   next = *place;
   *place = this;
 }

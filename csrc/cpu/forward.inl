@@ -5,8 +5,8 @@
 //   rows:    everything else. A tile is a piece of one row of the convolution, kept in a ring of rows in L1 until the
 //            windows over it are done: any pool, every row computed once, and one store in hundreds of FMAs
 //
-// Accumulators start at the bias: it is free there, and ties are then those of the composition. Every value is the same
-// chain of FMAs over (c, r, s), in whichever tile it falls: bits depend neither on threads nor on the cut.
+// Accumulators start at the bias: it is free there, and ties are then those of the composition. Every value is the
+// same chain of FMAs over (c, r, s), in whichever tile it falls: bits depend neither on threads nor on the cut.
 
 // Reading in place suits few channels in any order, and more of them side by side; padding is only in a copy.
 bool reads_in_place(const Forward& call) {
@@ -21,7 +21,7 @@ size_t forward_workspace(const Geometry& g, int threads) {
 // Weights and bias in blocks of filters, with zeros where the last block has none.
 void pack_filters(const ForwardPass& f, const Pool& pool) {
   const int64_t taps = f.plan.taps;
-  parallel(pool, f.plan.filter_blocks, [&](int64_t, int64_t begin, int64_t end) {
+  parallel(pool, f.plan.filter_blocks, worth_a_thread(KB * taps), [&](int64_t, int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       const int64_t filters = min(KB, f.g.K - b * KB);
       float* out = f.weights + b * taps * KB;
@@ -63,7 +63,7 @@ void forward(const Forward& call, void* workspace, const Pool& pool) {
   const ForwardPass f(call, ForwardPlan(g, pool.threads, reads_in_place(call)), workspace);
   pack_filters(f, pool);
   find_taps(f);
-  parallel(pool, g.N * f.plan.strips, [&](int64_t lane, int64_t begin, int64_t end) {
+  parallel(pool, g.N * f.plan.strips, 1, [&](int64_t lane, int64_t begin, int64_t end) {
     char* scratch = f.lanes + size_t(lane) * f.plan.lane_bytes;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / f.plan.strips, p0 = i % f.plan.strips * f.plan.strip;

@@ -29,7 +29,7 @@ struct ForwardPlan {
     filter_blocks = ceil_div(g.K, KB);
     conv_columns = w.conv_end(w.pooled - 1);
     columns = w.end(w.pooled - 1);
-    // Where a value takes hundreds of FMAs a store costs nothing, and wide rows beat tall tiles.
+    // From about a hundred FMAs a value a store costs nothing, and wide rows beat tiles of two.
     const auto side_by_side = [](const Axis& a) { return a.pool == 2 && a.pool_stride == 2 && a.pool_padding == 0; };
     windows = side_by_side(h) && side_by_side(w) && channels.blocks == 1 && taps < MOST_WINDOW_TAPS;
 

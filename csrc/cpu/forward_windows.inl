@@ -101,8 +101,9 @@ void forward_windows(const ForwardPass& f, const Strip& strip) {
     const int64_t tiles = ceil_div(windows, tile_windows(M));
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t q = part(windows, tiles, t), width = part(windows, tiles, t + 1) - q;
-      find<WindowTile, tile_windows(M), M>(width)(x, in + 2 * q * x.column, f.offsets, f.offsets + f.plan.taps, w, bias,
-                                                  y + q * g.K, place ? place + q * g.K : nullptr, g.K, g.K - k);
+      const auto tile = find<WindowTile, tile_windows(M), M>(width);
+      tile(x, in + 2 * q * x.column, f.offsets, f.offsets + f.plan.taps, w, bias, y + q * g.K,
+           place ? place + q * g.K : nullptr, g.K, g.K - k);
     }
   }
 }

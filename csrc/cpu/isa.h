@@ -7,9 +7,9 @@ namespace cnnzoo {
 
 struct Isa {
   Kernels kernels;
-  int rank;                 // a higher one is preferred
-  bool (*supported)();      // does this machine run it? Asked before any of its code runs
-  const Isa* next;          // the list, best first
+  int rank;             // a higher one is preferred
+  bool (*supported)();  // does this machine run it? Asked before any of its code runs
+  Isa* next;            // the list, best first
 
   Isa(const Kernels& kernels, int rank, bool (*supported)());
 };

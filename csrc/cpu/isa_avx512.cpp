@@ -58,8 +58,10 @@ inline Mask alive(const uint8_t* place) {  // not DEAD, lane by lane
   return _mm_cmpneq_epi8_mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(place)), label(DEAD));
 }
 
-inline uint32_t equal32(const uint8_t* p, uint8_t a) {  // bit i: p[i] == a
-  return _mm256_cmpeq_epi8_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_set1_epi8(char(a)));
+// Bit i: p[i] == a. Not by a mask register: widened to 64 bits, GCC 12 spills it as 32 bits and reads back 64.
+inline uint32_t equal32(const uint8_t* p, uint8_t a) {
+  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(char(a)))));
 }
 
 // Lane i of the result is four[place[i] % 4].

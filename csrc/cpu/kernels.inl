@@ -23,14 +23,17 @@
 
 #include "backward_weight.inl"
 
+#include "backward_input_plan.inl"
+#include "backward_input_windows.inl"
+
 #include "backward_input.inl"
 
 size_t workspace_bytes(Pass pass, const Geometry& geometry, int threads) {
   switch (pass) {
     case Pass::forward: return forward_workspace(geometry, threads);
-    case Pass::backward_input: return InputGradient(geometry, threads).bytes;
+    case Pass::backward_input: return InputGradientPlan(geometry, threads).bytes;
     default: return WeightGradientPlan(geometry, threads).bytes;
   }
 }
 
-const Isa isa({NAME, workspace_bytes, forward, backward_input, backward_weight}, RANK, supported);
+Isa isa({NAME, workspace_bytes, forward, backward_input, backward_weight}, RANK, supported);

@@ -1,4 +1,4 @@
-// Pool windows along one axis of an image, in positions of the convolution and in rows (or columns) of the padded input.
+// Pool windows along one axis of an image, in positions of the convolution and in rows or columns of padded input.
 
 struct Axis {
   int64_t conv, kernel, stride, pool, pool_stride, pool_padding, pooled;

@@ -7,20 +7,19 @@
 // A tile is some rows and vectors of that rectangle, held in registers over many outputs.
 
 struct Segments {
-  int64_t rows, length, vectors, pitch;  // pitch: floats from one row's segment to the next in the packed filters
-  int64_t tile_rows, tile_vectors;
-
-  Segments(const Geometry& g, const Channels& channels)
-      : rows(g.R), length(g.S * channels.width), vectors(ceil_div(length, LANES)), pitch(vectors * LANES) {
-    // Nearly equal tiles: a small one leaves the FMA units waiting for their own results.
-    const int64_t parts = ceil_div(vectors, MOST_VECTORS);
-    tile_vectors = ceil_div(vectors, parts);
-    const int64_t fit = clamp(ACCUMULATORS / tile_vectors, 1, MOST_ROWS);
-    tile_rows = ceil_div(rows, ceil_div(rows, fit));
-  }
-
   static constexpr int MOST_ROWS = 8;
   static constexpr int MOST_VECTORS = ACCUMULATORS > 12 ? 6 : 12;
+
+  int64_t rows, length, vectors, pitch;  // pitch: floats from one row's segment to the next in packed filters
+  int64_t tile_rows, tile_vectors;
+
+  // Tiles of at most `most` vectors, nearly equal: in a small one the FMA units wait for their own results.
+  Segments(const Geometry& g, const Channels& channels, int64_t most, int64_t most_in_row)
+      : rows(g.R), length(g.S * channels.width), vectors(ceil_div(length, LANES)), pitch(vectors * LANES) {
+    tile_vectors = ceil_div(vectors, ceil_div(vectors, most_in_row));
+    const int64_t fit = clamp(most / tile_vectors, 1, MOST_ROWS);
+    tile_rows = ceil_div(rows, ceil_div(rows, fit));
+  }
 
   // visit(row, rows, vector, vectors) for every tile
   template <class Visit>
@@ -31,15 +30,15 @@ struct Segments {
   }
 };
 
-// Kernel<rows, vectors>::run for the sizes of a tile, from a family of templates.
-template <template <int, int> class Kernel, int R = Segments::MOST_ROWS, int V = Segments::MOST_VECTORS>
-auto find_tile(int64_t rows, int64_t vectors) -> decltype(&Kernel<1, 1>::run) {
+// Tile<rows, vectors>::run for the sizes that tiles come in.
+template <template <int, int> class Tile, int R = Segments::MOST_ROWS, int V = Segments::MOST_VECTORS>
+auto find_tile(int64_t rows, int64_t vectors) -> decltype(&Tile<1, 1>::run) {
   if constexpr (R * V <= ACCUMULATORS)
-    if (rows == R && vectors == V) return &Kernel<R, V>::run;
+    if (rows == R && vectors == V) return &Tile<R, V>::run;
   if constexpr (V > 1)
-    return find_tile<Kernel, R, V - 1>(rows, vectors);
+    return find_tile<Tile, R, V - 1>(rows, vectors);
   else if constexpr (R > 1)
-    return find_tile<Kernel, R - 1, Segments::MOST_VECTORS>(rows, vectors);
+    return find_tile<Tile, R - 1, Segments::MOST_VECTORS>(rows, vectors);
   else
     return nullptr;
 }

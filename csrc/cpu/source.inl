@@ -12,7 +12,7 @@ struct Channels {
     blocks = ceil_div(c, width);
   }
 
-  // For segments of s pixels as vectors: pixels of whole quads split fewer cache lines, where that takes no more vectors.
+  // For vectors over s pixels in a row: pixels of whole quads split fewer cache lines, unless that takes more vectors.
   Channels(int64_t c, int64_t s) : Channels(c) {
     const int64_t quads = round_up(width, 4);
     if (ceil_div(s * quads, LANES) == ceil_div(s * width, LANES)) width = quads;

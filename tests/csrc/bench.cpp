@@ -1,19 +1,24 @@
-// Speed of the kernels on layers that people run, as a fraction of what this core's FMA units reach in the same minute.
+// Speed of the kernels on layers that people run, as a part of what the core's FMA units reach in the same minute.
 //
 //   bench [part of a layer's name] [threads] [instruction set]
 //
-// us an image is the fastest of many calls; peak is measured between the calls, so a machine that slows down slows both.
+// us an image is that of the fastest call; peak is measured between calls, so a machine that slows down slows both.
 //   forward   GFLOP/s of the convolution at positions that some pool window covers, and its part of the peak
 //   dX dW     GFLOP/s of the terms that pass a gradient (one position in a window), and the time in units of a dense
 //             kernel at peak: 0.5 is twice as fast as any that does not know the places could be
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <random>
 #include <string>
 
 #include "call.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 using namespace cnnzoo;
 
@@ -74,6 +79,65 @@ double peak(const std::string& isa) {
 double peak(const std::string&) { return NAN; }
 #endif
 
+// The calling thread to the i-th of the cores that this process may use: two threads may share a core by chance.
+void pin([[maybe_unused]] int64_t i) {
+#if defined(__linux__)
+  static const cpu_set_t allowed = [] {
+    cpu_set_t set;
+    sched_getaffinity(0, sizeof set, &set);
+    return set;
+  }();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &allowed) && i-- == 0) CPU_SET(cpu, &one);
+  if (CPU_COUNT(&one) == 1) sched_setaffinity(0, sizeof one, &one);
+#endif
+}
+
+// Threads that spin for work, as torch's do; call.h starts new ones, which costs more than some layers take.
+class Workers {
+ public:
+  explicit Workers(int n) {
+    if (n > 1) pin(0);
+    for (int i = 1; i < n; ++i) threads.emplace_back([this, i] { work(i); });
+  }
+  ~Workers() {
+    start(nullptr, nullptr, 0);
+    for (std::thread& thread : threads) thread.join();
+  }
+  static void run(void* self, int64_t tasks, void (*body)(void*, int64_t, int64_t), void* ctx) {
+    Workers& all = *static_cast<Workers*>(self);
+    all.start(body, ctx, tasks);
+    body(ctx, 0, 1);
+    while (all.left.load() != 0) std::this_thread::yield();
+  }
+
+ private:
+  std::vector<std::thread> threads;
+  std::atomic<size_t> left{0};
+  std::atomic<int64_t> round{0};
+  int64_t tasks = 0;
+  void (*body)(void*, int64_t, int64_t) = nullptr;
+  void* ctx = nullptr;
+
+  void start(void (*new_body)(void*, int64_t, int64_t), void* new_ctx, int64_t new_tasks) {
+    body = new_body, ctx = new_ctx, tasks = new_tasks;
+    left = threads.size();
+    ++round;
+  }
+
+  void work(int64_t i) {
+    pin(i);
+    for (int64_t seen = 0;; ++seen) {
+      while (round.load() == seen) std::this_thread::yield();
+      if (!body) return;
+      if (i < tasks) body(ctx, i, i + 1);
+      --left;
+    }
+  }
+};
+
 // On cache lines, as torch allocates.
 struct Floats {
   std::unique_ptr<float, decltype(&std::free)> floats;
@@ -123,7 +187,8 @@ void bench(const Layer& layer, const std::string& isa, int n) {
   const Floats y(outputs), grad_x(inputs), grad_weight(g.K * taps), grad_bias(g.K);
   std::vector<uint8_t> place(outputs);
   const Kernels& kernels = *current();
-  const Pool pool = threads(n);
+  Workers workers(n);
+  const Pool pool{n, Workers::run, &workers};
   size_t bytes = 0;
   for (Pass pass : {Pass::forward, Pass::backward_input, Pass::backward_weight})
     bytes = std::max(bytes, kernels.workspace_bytes(pass, g, n));
@@ -166,7 +231,7 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::printf("%d thread%s; per image: us, GFLOP/s, and of peak (forward) or against dense at peak (dX, dW)\n", n,
               n == 1 ? "" : "s");
-  std::printf("%-42s %-7s%9s %11s%9s %11s%9s %11s%9s %11s\n", "layer", "isa", "infer", "", "train", "", "dX", "", "dW", "");
+  std::printf("%-42s %-7s%9s %20s %20s %20s\n", "layer", "isa", "infer", "train", "dX", "dW");
   for (const std::string& isa : isas()) {
     if (!only.empty() && isa != only) continue;
     select(isa);
