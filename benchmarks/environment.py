@@ -18,6 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cnnzoo.machine import cpu_model
+
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
@@ -85,17 +87,6 @@ def describe(threads: int) -> dict[str, object]:
         "load_at_start": load(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-
-
-def cpu_model() -> str:
-    """The processor's name, as it gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def load() -> list[float]:

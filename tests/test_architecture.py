@@ -20,10 +20,11 @@ PACKAGE = ROOT / "cnnzoo"
 ARROWS = {
     "errors": set(),
     "lazy": set(),
+    "machine": set(),
     "files": {"errors"},
     "plugins": {"errors"},
     "registry": {"errors", "plugins"},
-    "ops": {"errors", "files"},
+    "ops": {"errors", "files", "machine"},
     "layers": {"ops", "registry", "errors"},
     "models": {"layers", "registry", "errors"},
     "data": {"registry", "errors", "files", "pictures"},

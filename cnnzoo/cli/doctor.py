@@ -24,10 +24,13 @@ def command(as_json: bool) -> None:
     """Show versions, threads, devices, and whether native code is built (and if not, why)."""
     import torch
 
+    from cnnzoo.machine import cpu_model
+
     report = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{name: _version(name) for name in _PACKAGES},
+        "cpu": cpu_model(),
         "cpu cores": os.cpu_count(),
         "torch threads": torch.get_num_threads(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",

@@ -6,7 +6,9 @@ For `implementation="auto"`, in this order:
 2. What the native kernels do not cover goes to the reference.
 3. A measured table, bucket → implementation: that of `CNNZOO_CHOICES`, a file that `cnnzoo tune`
    made here, then the one shipped for the instruction set, `choices_<isa>.json`.
-4. A shape that the table lacks goes to the native kernels.
+4. Where no table knows the instruction set, nothing is taken by faith: the reference runs.
+5. A shape that the tables lack goes to the native kernels, unless it has few outputs for many
+   weights: see `_few_outputs`.
 
 The same shapes on the same instruction set always get the same answer: nothing is timed here.
 """
@@ -95,6 +97,15 @@ def choose(implementation: str, problem: Problem) -> Choice:
     if wanted == "native":
         reason = f"Measured as faster for {key} on {isa}."
         return _native_choice(reason, "The native kernel was measured as faster.")
+    if not (table(isa) or own_table(isa)):
+        why = f"Nothing was measured on {isa}, so it is not known to be faster: see `cnnzoo tune`."
+        return Choice("reference", f"No table of choices for {isa}.", {"native": why})
+    if _few_outputs(problem):
+        return Choice(
+            "reference",
+            "Few outputs for so many weights.",
+            {"native": "Repacking the weights would take longer than the kernel gains."},
+        )
     return _native_choice(
         "The kernel covers this layer.", "The native kernel covers this layer, and is preferred."
     )
@@ -123,7 +134,8 @@ def why_not_native(problem: Problem) -> str | None:
 def bucket(problem: Problem) -> str:
     """The class of shapes that one measurement stands for: the table's key.
 
-    The filter and the pool count exactly, everything that only scales the work by powers of two.
+    The filter and the pool count exactly, channels and sizes by powers of two, batches as one, a
+    few, or many.
     """
     if not problem.x or not problem.weight:
         return "symbols"
@@ -132,7 +144,7 @@ def bucket(problem: Problem) -> str:
     win = Window(*problem.window)
     p, q = pooled_size(problem.x, problem.weight, win, problem.dilation)
     return (
-        f"{'train' if problem.training else 'infer'} n{_power(n)} c{_power(c)} k{_power(k)} "
+        f"{'train' if problem.training else 'infer'} n{_batch(n)} c{_power(c)} k{_power(k)} "
         f"out{_power(p)}x{_power(q)} filter{r}x{s}/{win.stride_h}x{win.stride_w} "
         f"pool{win.pool_h}x{win.pool_w}/{win.pool_stride_h}x{win.pool_stride_w}"
     )
@@ -197,6 +209,22 @@ def _native_choice(reason: str, declined: str) -> Choice:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _few_outputs(problem: Problem) -> bool:
+    """Whether the calibration says no wherever a layer is like this one.
+
+    The kernels repack the weights in every call, which pays when each weight then serves many
+    outputs: with C·K ≥ 2¹⁶ and N·P·Q ≤ 256 the reference was faster throughout.
+    """
+    if not problem.x or not problem.weight:
+        return False
+    p, q = pooled_size(problem.x, problem.weight, Window(*problem.window), problem.dilation)
+    return problem.x[1] * problem.weight[0] >= 1 << 16 and problem.x[0] * p * q <= 256
+
+
+def _batch(n: int) -> int:
+    return 1 if n <= 1 else 8 if n <= 16 else 64
 
 
 def _power(size: int) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from cnnzoo.errors import CnnzooError
 from cnnzoo.files import atomic_write
+from cnnzoo.machine import cpu_model
 from cnnzoo.ops import _choice, _geometry, _native
 from cnnzoo.ops.conv_relu_maxpool import conv_relu_maxpool
 
@@ -135,7 +135,7 @@ def write_table(path: str | Path, measurements: Iterable[Measurement]) -> None:
         table["choices"][each.bucket] = each.choice
         table["measured_us"][each.bucket] = [each.native_us, each.reference_us]
     table |= {
-        "machine": platform.processor() or platform.machine(),
+        "machine": cpu_model(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

@@ -23,7 +23,7 @@ def table(monkeypatch, environment, native):
 
 
 def test_native_is_preferred_where_it_covers(native, table):
-    table({})
+    table({"another bucket": "native"})
     choice = explain(X, WEIGHT)
     assert choice.implementation == "native"
     assert choice.isa == native.current_isa()
@@ -120,3 +120,32 @@ def test_buckets_keep_apart_what_counts():
     assert base != key((128, 32, 13, 13), (32, 32, 3, 3), window=(1, 1, 0, 0, 2, 2, 1, 1, 0, 0))
     assert key((8, 1, 9, 9), (8, 1, 3, 3)) != key((8, 3, 9, 9), (8, 3, 3, 3))
     assert key((), ()) == "symbols"
+
+
+def test_nothing_is_taken_by_faith(native, table):
+    table({})
+    choice = explain(X, WEIGHT)
+    assert choice.implementation == "reference"
+    assert "Nothing was measured on" in choice.declined["native"]
+
+
+@pytest.mark.parametrize(("batch", "taken"), [(1, "reference"), (64, "native")])
+def test_few_outputs_for_many_weights_go_to_the_reference(native, table, batch, taken):
+    table({"another bucket": "native"})
+    x, weight = torch.empty(batch, 256, 14, 14), torch.empty(256, 256, 3, 3)
+    assert explain(x, weight, padding=1).implementation == taken
+
+
+@pytest.mark.parametrize(("batch", "as_batch"), [(0, 1), (1, 1), (2, 8), (16, 8), (17, 64)])
+def test_batches_share_buckets(native, batch, as_batch):
+    problem = _choice.Problem(
+        (batch, 3, 20, 20),
+        (4, 3, 3, 3),
+        _choice.Window(1, 1, 0, 0, 2, 2, 2, 2, 0, 0),
+        (1, 1),
+        1,
+        torch.float32,
+        "cpu",
+        True,
+    )
+    assert f" n{as_batch} c4 " in _choice.bucket(problem)
