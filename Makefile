@@ -21,7 +21,7 @@ quickstart: $(VENV)/.runtime  ## Install, build, train mnist_cnn on the embedded
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest
 
-test-deep: $(VENV)/.dev  ## Random cases by the thousand for the operator (about 20 minutes)
+test-deep: $(VENV)/.dev  ## Random cases by the thousand for the operator (about 6 minutes)
 	tests/csrc/run.sh plain 20000
 	CNNZOO_EXAMPLES=20000 $(BIN)/python -m pytest -s tests/ops/test_properties.py
 
