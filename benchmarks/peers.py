@@ -59,7 +59,7 @@ def openvino_call(model: nn.Module, images: Tensor, threads: int, precision: str
 
     Raises:
         CnnzooError: not installed, this processor lacks the precision, or the model cannot be
-            exported.
+            exported or run.
     """
     try:
         import openvino
@@ -74,7 +74,12 @@ def openvino_call(model: nn.Module, images: Tensor, threads: int, precision: str
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
     }
-    compiled = core.compile_model(core.read_model(_onnx(model, images)), "CPU", settings)
+    network = core.read_model(_onnx(model, images))
+    try:
+        compiled = core.compile_model(network, "CPU", settings)
+    except RuntimeError as error:  # as with oneDNN held to AVX2, for which it has no pooling
+        reason = str(error).strip().splitlines()[-1]
+        raise CnnzooError(f"OpenVINO does not run this network here: {reason}") from None
     request = compiled.create_infer_request()
     y = torch.empty_like(model(images).detach())
     request.set_input_tensor(openvino.Tensor(images.numpy(), shared_memory=True))
