@@ -20,8 +20,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Raises:
         CnnzooError: the disk is full or the place cannot be written; the old file is intact.
 
-    >>> with atomic_write("/tmp/cnnzoo-doctest.txt") as temporary:
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_write(folder / "note.txt") as temporary:
     ...     _ = temporary.write_text("whole or not at all")
+    >>> [path.name for path in folder.iterdir()]
+    ['note.txt']
     """
     path = Path(path)
     try:

@@ -8,7 +8,6 @@ themselves (rank r of w takes every w-th position of a batch) without talking to
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -17,22 +16,10 @@ import torch
 from torch import Tensor
 
 from cnnzoo.errors import CnnzooError
+from cnnzoo.seeds import private_generator
 
 if TYPE_CHECKING:
     from cnnzoo.data._base import ImageSet
-
-
-def private_generator(*key: int) -> torch.Generator:
-    """Return a generator of its own for these whole numbers; the global one is left alone.
-
-    The seed is the first eight bytes, little-endian, of the SHA-256 of the numbers in decimal,
-    joined by commas. A hash, because torch keeps only the low 32 bits of a seed, and because sums
-    such as seed + epoch repeat an order under the next seed.
-    """
-    digest = hashlib.sha256(",".join(str(int(number)) for number in key).encode()).digest()
-    generator = torch.Generator()
-    generator.manual_seed(int.from_bytes(digest[:8], "little"))
-    return generator
 
 
 def sample_order(n: int, *, seed: int, epoch: int) -> Tensor:

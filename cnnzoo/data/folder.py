@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from cnnzoo.data._base import DataSplits, make_splits
-from cnnzoo.data._loader import private_generator
 from cnnzoo.errors import CnnzooError
 from cnnzoo.pictures import SUFFIXES, PictureError, Pixels, fit, read_picture
 from cnnzoo.registry import register_dataset
+from cnnzoo.seeds import private_generator
 
 LAYOUT = (
     "Pictures belong in DIR/CLASS/, or, if already split, in DIR/train/CLASS/ and DIR/test/CLASS/"

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cnnzoo.errors import CnnzooError
+from cnnzoo.seeds import private_generator
 
 Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) float, labels (N,) int64
 
@@ -73,7 +74,7 @@ class _DatasetBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         count = len(self._dataset)
-        generator = torch.Generator().manual_seed((self._seed << 32) + epoch)
+        generator = private_generator(self._seed, epoch)
         order = torch.randperm(count, generator=generator) if self._shuffle else torch.arange(count)
         positions = [each.tolist() for each in order.split(self._batch_size)][start:]
         yield from DataLoader(self._dataset, batch_sampler=positions)

@@ -116,6 +116,7 @@ class Trainer:
         batches = self._batches(train, shuffle=True)
         test_batches = self._batches(test, shuffle=False) if test is not None else None
         self._describe(train)
+        self.evaluation, self.should_stop = None, False  # of an earlier fit
         if self._random is None:
             torch.manual_seed(self.config.seed)
         else:

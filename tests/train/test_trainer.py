@@ -98,10 +98,23 @@ def test_takes_any_dataset_and_dataloader(digits, make_model):
 
 
 def test_a_dataset_gets_a_seeded_order(digits, make_model):
-    models = [make_model(), make_model()]
-    for model in models:
-        quiet(model, epochs=1, seed=5).fit(as_tensors(digits[0]))
-    assert weights_equal(*models)
+    models = [make_model() for _ in range(3)]
+    for model, seed in zip(models, (5, 5, 6), strict=True):
+        quiet(model, epochs=1, seed=seed).fit(as_tensors(digits[0]))
+    assert weights_equal(*models[:2])
+    assert not weights_equal(*models[1:])
+
+
+def test_nothing_is_left_of_an_earlier_fit(digits, make_model):
+    class StopOnce(Callback):
+        def on_epoch_end(self, trainer, row):
+            trainer.should_stop = row.epoch == 1
+
+    trainer = quiet(make_model(), epochs=2, callbacks=[StopOnce()])
+    assert trainer.fit(*digits)[0].test_accuracy is not None
+    history = trainer.fit(digits[0])
+    assert len(history) == 2
+    assert history[1].test_accuracy is None
 
 
 def test_takes_objects(digits, make_model):
