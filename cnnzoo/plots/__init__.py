@@ -1,6 +1,7 @@
 """Pictures of data, training and networks. Arrays in, a matplotlib `Figure` out, `save` to a file.
 
     _pictures.py    images of a data set: samples, the worst mistakes
+    _augmentation.py  images before and after augmentation
     _run.py         numbers of a run: learning curves, confusion matrix
     _layers.py      inside of a network: filters, feature maps
     _figure.py      a figure, its cells, and the way into a file
@@ -13,9 +14,19 @@ readers can tell apart; where two lines meet, their dashes differ as well.
 Letters: N images, C channels, H height, W width, K classes or filters, R x S a filter's size.
 """
 
+from cnnzoo.plots._augmentation import augmentation_sheet
 from cnnzoo.plots._figure import save
 from cnnzoo.plots._layers import feature_maps, filters
 from cnnzoo.plots._pictures import mistakes, samples
 from cnnzoo.plots._run import confusion, curves
 
-__all__ = ["confusion", "curves", "feature_maps", "filters", "mistakes", "samples", "save"]
+__all__ = [
+    "augmentation_sheet",
+    "confusion",
+    "curves",
+    "feature_maps",
+    "filters",
+    "mistakes",
+    "samples",
+    "save",
+]

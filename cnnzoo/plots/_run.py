@@ -16,6 +16,7 @@ from cnnzoo.plots._checks import array_of
 from cnnzoo.plots._figure import blank_figure, class_name
 
 TRAIN, TEST = "#0072B2", "#D55E00"  # blue and vermilion (Okabe and Ito 2008)
+VALIDATION = "#009E73"  # bluish green
 
 
 class RowLike(Protocol):
@@ -38,7 +39,8 @@ def curves(rows: Iterable[RowLike]) -> Figure:
 
     Args:
         rows: one an epoch, with the attributes epoch, train_loss, train_accuracy, test_loss and
-            test_accuracy (the last two ``None`` without a test set), as a `History` has them.
+            test_accuracy (the last two ``None`` without a test set), as a `History` has them;
+            val_loss and val_accuracy are drawn where they are.
 
     Raises:
         CnnzooError: there is no row.
@@ -56,9 +58,10 @@ def curves(rows: Iterable[RowLike]) -> Figure:
     for ax, what, form in ((left, "loss", ".3f"), (right, "accuracy", ".1%")):
         for split, colour, dash, marker in (
             ("train", TRAIN, (0, (4, 2)), "o"),
+            ("val", VALIDATION, (0, (1, 1)), "^"),
             ("test", TEST, "solid", "s"),
         ):
-            points = [(row.epoch, getattr(row, f"{split}_{what}")) for row in rows]
+            points = [(row.epoch, getattr(row, f"{split}_{what}", None)) for row in rows]
             points = [(x, y) for x, y in points if y is not None]
             if not points:
                 continue
