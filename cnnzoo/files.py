@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,16 @@ from pathlib import Path
 
 from cnnzoo.errors import CnnzooError
 
+# What `atomic_write` calls its temporary files: .NAME.xxxxxxxx.SUFFIX
+_TEMPORARY = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; move it there when the block ends without an error.
 
     The content is synced before the rename: after a crash there is the old file or the new one.
+    A process that is killed leaves its temporary file behind: see `remove_leftovers`.
 
     Raises:
         CnnzooError: the disk is full or the place cannot be written; the old file is intact.
@@ -41,12 +46,49 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o644)  # mkstemp makes it private
         os.replace(temporary, path)
         _sync(path.parent)
-    except OSError as error:
+    except Exception as error:
+        reason = _system_reason(error)
+        if reason is None:
+            raise
         raise CnnzooError(
-            f"Cannot write {path}: {error.strerror or error}. What was there before is intact."
+            f"Cannot write {path}: {reason}. What was there before is intact."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether the name is one that `atomic_write` gives to a temporary file.
+
+    >>> is_leftover(Path("run/.checkpoint.pt.x1_k29ab.pt")), is_leftover(Path("run/checkpoint.pt"))
+    (True, False)
+    """
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of killed writers in ``folder`` and the folders in it.
+
+    Only where nobody else is writing: a live writer's file looks the same.
+    """
+    for path in folder.rglob(".*"):
+        if is_leftover(path):
+            path.unlink(missing_ok=True)
+
+
+def _system_reason(error: BaseException | None) -> str | None:
+    """Say why the system refused, or return ``None`` where that was not the reason.
+
+    Writers in native code hide it: torch's raises a RuntimeError in whose context the OSError
+    stands, that of safetensors ends in "(os error 28)".
+    """
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.strerror or str(error)
+        if found := re.search(r"\(os error (\d+)\)", str(error)):
+            return os.strerror(int(found[1]))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _sync(path: Path) -> None:

@@ -84,7 +84,6 @@ def load_model(path: str | Path) -> LoadedModel:
             its weights do not fit the model its spec describes.
     """
     from cnnzoo.data import Preprocessing
-    from cnnzoo.registry import build
 
     path = Path(path)
     if path.is_dir():
@@ -101,13 +100,9 @@ def load_model(path: str | Path) -> LoadedModel:
             " format; pickled files (.pt, .pth) are not read here on purpose."
         ) from error
     header = _read_header(path, metadata)
-    spec, preprocessing = header.get("spec"), header.get("preprocessing")
-    if not isinstance(spec, dict):
-        raise CnnzooError(
-            f"{path} does not say which model it is of: that model was not made by cnnzoo.build. "
-            "Make it yourself and load the weights with safetensors.torch.load_file."
-        )
-    model = build(spec)
+    spec: Any = header.get("spec")
+    preprocessing = header.get("preprocessing")
+    model = build_spec(spec, path)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -115,6 +110,22 @@ def load_model(path: str | Path) -> LoadedModel:
     names = tuple(str(name) for name in header.get("classes") or ())
     ready = Preprocessing.from_json(preprocessing) if preprocessing else None
     return LoadedModel(model.eval(), spec, names, ready)
+
+
+def build_spec(spec: Any, path: str | Path) -> nn.Module:
+    """Build the model that ``spec`` describes, with new weights; ``path`` is where it was read.
+
+    Raises:
+        CnnzooError: there is no spec, or no such model.
+    """
+    from cnnzoo.registry import build
+
+    if not isinstance(spec, dict):
+        raise CnnzooError(
+            f"{path} does not say which model it is of: that model was not made by cnnzoo.build. "
+            "Make it yourself and load the weights with safetensors.torch.load_file."
+        )
+    return build(spec)
 
 
 def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ ARROWS = {
     "model_file": {"errors", "files", "registry", "data"},
     "plots": {"errors", "files"},
     # receives objects; what it imports beyond errors only writes artifacts
-    "train": {"seeds", "errors", "lazy", "files", "model_file", "plots"},
+    "train": {"seeds", "errors", "lazy", "files", "machine", "model_file", "plots"},
     "explanation": {"errors", "layers", "ops"},
     "pictures": {"errors"},
     "prediction": {"errors", "model_file", "pictures", "data"},

@@ -191,7 +191,14 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         return digest.hexdigest()
 
     def batches(
-        self, batch_size: int, *, shuffle: bool = False, seed: int = 0, drop_last: bool = False
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
     ) -> BatchLoader:
         """Return a `BatchLoader`: float32 images (B, C, H, W) and int64 labels (B,).
 
@@ -200,11 +207,21 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             shuffle: a new order every epoch, a function of seed and epoch alone.
             seed: any whole number.
             drop_last: leave out a smaller last batch.
+            rank: number of this process, where several share the set.
+            world: number of processes.
 
         Raises:
-            CnnzooError: a batch size below 1, or ``drop_last`` would leave nothing.
+            CnnzooError: as `BatchLoader`.
         """
-        return BatchLoader(self, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last)
+        return BatchLoader(
+            self,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            drop_last=drop_last,
+            rank=rank,
+            world=world,
+        )
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.images.shape[1:]))

@@ -1,9 +1,9 @@
 """Batches sliced from memory: no workers, no pickling, no picture decoded twice.
 
 The order of an epoch is a pure function of (seed, epoch): position p of epoch e holds the sample
-``sample_order(n, seed=seed, epoch=e)[p]``, and batch b is positions b·B to (b+1)·B. So an epoch
-can be taken up at any batch, and several processes can share one by dividing the positions among
-themselves (rank r of w takes every w-th position of a batch) without talking to each other.
+``sample_order(n, seed=seed, epoch=e)[p]``, and batch b is positions b·B·w to (b+1)·B·w, where w
+processes share the work: rank r takes every w-th of them from r on. So an epoch can be taken up at
+any batch, and nobody has to talk to anybody for no sample to be taken twice or left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cnnzoo.errors import CnnzooError
-from cnnzoo.seeds import private_generator
+from cnnzoo.seeds import random_order
 
 if TYPE_CHECKING:
     from cnnzoo.data._base import ImageSet
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def sample_order(n: int, *, seed: int, epoch: int) -> Tensor:
     """Return which of ``n`` samples stands at which position of an epoch: int64 (n,)."""
-    return torch.randperm(n, generator=private_generator(seed, epoch))
+    return random_order(n, seed, epoch)
 
 
 class BatchLoader:
@@ -35,13 +35,17 @@ class BatchLoader:
 
     Args:
         image_set: where the images are.
-        batch_size: images a batch; the last one may be smaller.
+        batch_size: images a batch of one process; the last one may be smaller.
         shuffle: a new order every epoch; otherwise the order of the set.
         seed: any whole number; with the epoch it fixes the order.
         drop_last: leave out a smaller last batch.
+        rank: number of this process, from 0. Where the last batch has fewer images than there are
+            processes, those of the highest rank get an empty one.
+        world: number of processes that share the set.
 
     Raises:
-        CnnzooError: a batch size below 1, or ``drop_last`` would leave nothing.
+        CnnzooError: a batch size below 1, a rank that is none, or ``drop_last`` would leave
+            nothing.
     """
 
     def __init__(
@@ -52,24 +56,41 @@ class BatchLoader:
         shuffle: bool = False,
         seed: int = 0,
         drop_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
-        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, None)):
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("seed", seed, None),
+            ("rank", rank, 0),
+            ("world", world, 1),
+        ):
             _check_whole(name, value, least)
-        if drop_last and batch_size > len(image_set):
+        if rank >= world:
+            raise CnnzooError(f"rank counts from 0 to world - 1 = {world - 1}; got {rank}.")
+        if drop_last and batch_size * world > len(image_set):
             raise CnnzooError(
-                f"drop_last leaves no batch: batch_size is {batch_size} and {image_set.name} has "
-                f"{len(image_set)} image(s). Take a smaller batch, or drop_last=False."
+                f"drop_last leaves no batch: batch_size is {batch_size * world} and "
+                f"{image_set.name} has {len(image_set)} image(s). Take a smaller batch, or "
+                "drop_last=False."
             )
         self.image_set = image_set
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last
+        self.rank = rank
+        self.world = world
         self._epoch = 0
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.image_set), self.batch_size)
+        whole, rest = divmod(len(self.image_set), self.batch_size * self.world)
         return whole + (rest > 0 and not self.drop_last)
+
+    def total(self, position: int) -> int:
+        """Return the number of images of the batch at a position, over all processes."""
+        whole = self.batch_size * self.world
+        return min(whole, len(self.image_set) - position * whole)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that ``iter()`` gives from now on."""
@@ -105,8 +126,9 @@ class BatchLoader:
         n = len(data)
         order = sample_order(n, seed=self.seed, epoch=epoch) if self.shuffle else torch.arange(n)
         order = order.to(data.images.device)  # (N,)
+        whole = self.batch_size * self.world
         for batch in range(start, len(self)):
-            samples = order[batch * self.batch_size : (batch + 1) * self.batch_size]  # (B,)
+            samples = order[batch * whole : (batch + 1) * whole][self.rank :: self.world]  # (B,)
             images = data.images.index_select(0, samples)  # (B, C, H, W)
             yield data.preprocessing(images), data.labels.index_select(0, samples)
 

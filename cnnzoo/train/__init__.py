@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cnnzoo.train.history import History as History
     from cnnzoo.train.history import Row as Row
     from cnnzoo.train.metrics import Evaluation as Evaluation
+    from cnnzoo.train.replaying import Replay as Replay
+    from cnnzoo.train.replaying import replay as replay
     from cnnzoo.train.trainer import Trainer as Trainer
 
 _HOME = {
@@ -20,7 +22,9 @@ _HOME = {
     "History": "cnnzoo.train.history",
     "Row": "cnnzoo.train.history",
     "TrainConfig": "cnnzoo.train.config",
+    "Replay": "cnnzoo.train.replaying",
     "Trainer": "cnnzoo.train.trainer",
+    "replay": "cnnzoo.train.replaying",
 }
 __all__ = list(_HOME)
 __getattr__ = lazy_names(__name__, _HOME)

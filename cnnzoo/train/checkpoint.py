@@ -20,9 +20,14 @@ _FORMAT = "cnnzoo checkpoint 1"
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
-    """Write ``state`` (nested dictionaries and lists of tensors, numbers, strings) atomically."""
-    with atomic_write(path) as temporary:
-        torch.save({"format": _FORMAT, **state}, temporary)
+    """Write ``state`` (nested dictionaries and lists of tensors, numbers, strings) atomically.
+
+    Raises:
+        CnnzooError: the disk is full or the place cannot be written; the old file is intact.
+    """
+    # An open file, not a path: given a path, torch's own writer does not say that the disk is full.
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        torch.save({"format": _FORMAT, **state}, file)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -47,6 +52,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise CnnzooError(f"{path} was not written by this version of cnnzoo (no {_FORMAT!r}).")
     return state
+
+
+def seed_generators(seed: int) -> None:
+    """Seed every global generator that a model or a data set's transforms may draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)  # of every device
 
 
 def random_state() -> dict[str, Any]:

@@ -1,17 +1,22 @@
-"""Two ways a run ends early in good order: Ctrl-C, and a loss that is no number any more."""
+"""How a run ends early in good order: Ctrl-C, a loss that is no number, too little memory."""
 
 from __future__ import annotations
 
 import math
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from cnnzoo.errors import CnnzooError
+from cnnzoo.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from cnnzoo.train.processes import Processes
 
 
 class Interrupted(KeyboardInterrupt):
@@ -19,21 +24,25 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopSignal:
-    """Turns the first Ctrl-C into a wish, so that a step is never left half done.
+    """Turns the first Ctrl-C or SIGTERM into a wish, so that a step is never left half done.
 
-    The second Ctrl-C interrupts at once. Outside the main thread, where Python delivers no
-    signals, it does nothing.
+    SIGTERM is how ``torchrun`` and batch systems ask for an end. The second of a kind interrupts at
+    once. Outside the main thread, where Python delivers no signals, it does nothing.
+
+    Args:
+        processes: those that stop together; they ask each other about once a second.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
-        self._old: Any = None
-        self._installed = False
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._wishes: set[int] = set()
+        self._old: dict[int, Any] = {}
+        self._steps, self._every, self._asked = 0, 1, time.perf_counter()
 
     def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():
-            self._old = signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -42,13 +51,26 @@ class StopSignal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, self._old)
+        for number, old in self._old.items():
+            signal.signal(number, old)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if number in self._wishes:
             raise KeyboardInterrupt
-        self.requested = True
+        self._wishes.add(number)
+
+    def agreed(self) -> bool:
+        """Whether to stop after this step; all processes ask after every step, and all agree."""
+        if self._processes.world == 1:
+            return bool(self._wishes)
+        self._steps += 1
+        if self._steps < self._every:
+            return False
+        spent = (time.perf_counter() - self._asked) / self._steps
+        wish, slowest = self._processes.highest(float(bool(self._wishes)), spent)
+        self._every = min(max(int(1 / max(slowest, 1e-3)), 1), 1000)
+        self._steps, self._asked = 0, time.perf_counter()
+        return bool(wish)
 
 
 class LossGuard:
@@ -83,6 +105,20 @@ class LossGuard:
             if len(bad):
                 index = int(bad[0])
                 raise _diverged(losses[index].item(), epoch, self._first + index, lr)
+
+
+def out_of_memory(error: BaseException, config: TrainConfig) -> CnnzooError | None:
+    """Return the sentence for an error that means that the memory does not suffice, else None."""
+    # The CPU's allocator raises a plain RuntimeError; only its text tells.
+    on_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    if not (on_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)):
+        return None
+    half = max(config.batch_size // 2, 1)
+    return CnnzooError(
+        f"Not enough memory for a batch of {config.batch_size} images: try batch_size={half} with "
+        f"accumulate={2 * config.accumulate}, which takes the same steps. A run with a folder goes "
+        "on from its last checkpoint."
+    )
 
 
 def _diverged(value: float, epoch: int, step: int, lr: float) -> CnnzooError:

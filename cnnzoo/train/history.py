@@ -17,16 +17,22 @@ class Row:
 
     Attributes:
         epoch: from 1.
+        lr: learning rate of the epoch's last step.
         train_loss: mean over the epoch's samples, as they were seen.
         train_accuracy: fraction of them that was right when seen.
+        val_loss: after the epoch, on the held-out part; ``None`` without one.
+        val_accuracy: after the epoch, on the held-out part; ``None`` without one.
         test_loss: after the epoch; ``None`` without a test set.
         test_accuracy: after the epoch; ``None`` without a test set.
         seconds: training and evaluation of this epoch.
     """
 
     epoch: int
+    lr: float
     train_loss: float
     train_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
     test_loss: float | None
     test_accuracy: float | None
     seconds: float
@@ -35,13 +41,15 @@ class Row:
 class History(list[Row]):
     """The rows of a run; prints as a table.
 
-    >>> print(History([Row(1, 0.9, 0.72, 0.4, 0.91, 1.25)]))
+    >>> print(History([Row(1, 0.01, 0.9, 0.72, None, None, 0.4, 0.91, 1.25)]))
     epoch  train loss  train accuracy  test loss  test accuracy  seconds
         1      0.9000          0.7200     0.4000         0.9100     1.25
     """
 
     def __str__(self) -> str:
-        return "\n".join([table_header(), *map(table_row, self)])
+        validation = any(row.val_loss is not None for row in self)
+        rows = (table_row(row, validation=validation) for row in self)
+        return "\n".join([table_header(validation=validation), *rows])
 
     def to_csv(self, path: str | Path) -> None:
         """Write the rows with a header, exactly (`repr` of each float), atomically."""
@@ -65,15 +73,15 @@ class History(list[Row]):
             raise CnnzooError(f"{path} is no readable history of a run ({error}).") from error
 
 
-def table_header() -> str:
+def table_header(*, validation: bool = False) -> str:
     """Return the line of column names above `table_row`."""
-    return "  ".join(_title(name) for name in _NAMES)
+    return "  ".join(_title(name) for name in _columns(validation))
 
 
-def table_row(row: Row) -> str:
+def table_row(row: Row, *, validation: bool = False) -> str:
     """Return one epoch as a line below `table_header`."""
     cells = []
-    for name in _NAMES:
+    for name in _columns(validation):
         value, width = getattr(row, name), len(_title(name))
         if value is None:
             text = "-"
@@ -82,6 +90,11 @@ def table_row(row: Row) -> str:
             text = f"{value:.{digits}f}"
         cells.append(f"{text:>{width}}")
     return "  ".join(cells)
+
+
+def _columns(validation: bool) -> list[str]:
+    """What fits a terminal: the file has all, the table no learning rate."""
+    return [name for name in _NAMES if name != "lr" and (validation or not name.startswith("val_"))]
 
 
 def _title(name: str) -> str:

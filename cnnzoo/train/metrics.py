@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnnzoo.train.processes import Processes
+
 
 class EpochMeter:
     """Sums loss and hits on the device; `mean_loss` and `accuracy` are where one waits for it."""
@@ -20,9 +22,17 @@ class EpochMeter:
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch: its mean loss, logits (N, classes) and labels (N,)."""
+        if not len(labels):
+            return
         self.loss_sum += loss.detach() * len(labels)
         self.hits += (logits.detach().argmax(1) == labels).sum()
         self.samples += len(labels)
+
+    def add_up(self, processes: Processes) -> None:
+        """Sum over all processes; once, at the end."""
+        samples = torch.tensor(self.samples, device=self.hits.device)
+        processes.add_up(self.loss_sum, self.hits, samples)
+        self.samples = int(samples)
 
     @property
     def mean_loss(self) -> float:

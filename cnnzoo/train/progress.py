@@ -25,11 +25,13 @@ class Progress(Callback):
     def __init__(self, bar: bool | None = None) -> None:
         self._show = sys.stderr.isatty() if bar is None else bar
         self._bar: tqdm[Any] | None = None
+        self._validation = False
 
     def on_fit_start(self, trainer: Trainer, train: Any, test: Any) -> None:
-        print(table_header(), flush=True)
+        self._validation = trainer.has_validation
+        print(table_header(validation=self._validation), flush=True)
         for row in trainer.history:  # of the run that is continued
-            print(table_row(row), flush=True)
+            print(table_row(row, validation=self._validation), flush=True)
 
     def on_epoch_start(self, trainer: Trainer, steps: int) -> None:
         if self._show:
@@ -44,7 +46,7 @@ class Progress(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
         self._close()
-        print(table_row(row), flush=True)
+        print(table_row(row, validation=self._validation), flush=True)
 
     def on_exception(self, trainer: Trainer, error: BaseException) -> None:
         self._close()

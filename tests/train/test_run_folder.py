@@ -36,7 +36,8 @@ def test_folder_holds_everything(digits, make_model, tmp_path):
     trainer = quiet(make_model(), epochs=2, out=run, record={"data": {"name": "digits"}})
     history = trainer.fit(*digits)
     assert sorted(p.name for p in run.iterdir()) == [
-        *("checkpoint.pt", "config.json", "history.csv", "model.safetensors", "plots")
+        *("checkpoint.pt", "config.json", "history.csv", "model.safetensors", "plots"),
+        *("receipt.json", "steps.csv"),
     ]
     assert sorted(p.stem for p in (run / "plots").iterdir()) == [
         *("confusion", "curves", "mistakes", "samples")
@@ -58,7 +59,7 @@ def test_checkpoint_holds_no_code(digits, make_model, tmp_path):
     quiet(make_model(), epochs=1, out=tmp_path / "run").fit(digits[0])
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert state["epoch"] == 1
-    assert {"model", "optimizer", "random", "history"} <= set(state)
+    assert {"model", "optimizer", "processes", "history"} <= set(state)
 
 
 class StopAt(Callback):

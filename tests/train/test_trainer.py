@@ -25,7 +25,7 @@ def test_is_the_loop_one_would_write_by_hand(digits, make_model):
     by_hand = copy.deepcopy(model)
     history = quiet(model, epochs=2, batch_size=32, lr=0.02, momentum=0.8, seed=3).fit(train, test)
 
-    optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.02, momentum=0.8)
+    optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.02, momentum=0.8, fused=True)
     loader = train.batches(32, shuffle=True, seed=3)
     rows = []
     for epoch in range(2):
