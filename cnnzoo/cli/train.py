@@ -62,6 +62,9 @@ def _settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Argument of the model."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: torch's].")
+@click.option(
+    "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Log for TensorBoard too."
+)
 @click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @json_option
@@ -76,6 +79,7 @@ def command(
     resume: Path | None,
     overrides: tuple[str, ...],
     threads: int | None,
+    tensorboard: Path | None,
     profile: bool,
     quiet: bool,
     as_json: bool,
@@ -87,6 +91,7 @@ def command(
     from cnnzoo.train.one_voice import one_voice
     from cnnzoo.train.processes import Processes
     from cnnzoo.train.recipes import load_recipe
+    from cnnzoo.train.tensorboard import TensorBoard
 
     given = {key: value for key, value in settings.items() if value is not None}
     if threads:
@@ -122,6 +127,8 @@ def command(
                 f"{torch.get_num_threads()} threads{shared}; {len(splits.train)} training and "
                 f"{len(splits.test)} test images of {splits.train.name}"
             )
+        if tensorboard:
+            trainer.callbacks.insert(0, TensorBoard(tensorboard))
         history = trainer.fit(splits.train, splits.test, profile=profile)
     if not processes.is_main:
         return
@@ -132,7 +139,7 @@ def command(
         return
     if trainer.profile:
         click.echo(f"\n{trainer.profile.table()}")
-    _say_what_next(run, history[-1].test_accuracy)
+    _say_what_next(run, trainer.evaluation.accuracy if trainer.evaluation else None)
 
 
 def _claim(

@@ -25,6 +25,7 @@ from torch.utils.data import (
     get_worker_info,
 )
 
+from cnnzoo.errors import CnnzooError
 from cnnzoo.seeds import private_generator, random_order, seed_of
 
 # What a DataLoader was told that has nothing to do with the order.
@@ -120,8 +121,17 @@ class DatasetBatches:
         # that would be one more in an epoch that is taken up in the middle.
         generator = private_generator(self._seed, epoch)
         loader = DataLoader(dataset, batch_sampler=batches, generator=generator, **self._loading)
-        for share, (images, labels) in zip(shares, loader, strict=True):
-            yield (images, labels) if share else (images[:0], labels[:0])
+        try:
+            for share, (images, labels) in zip(shares, loader, strict=True):
+                yield (images, labels) if share else (images[:0], labels[:0])
+        except TypeError as error:
+            if "default_collate" not in str(error):
+                raise
+            found = str(error).rpartition("found ")[2].strip()
+            raise CnnzooError(
+                f"The data set gives samples that do not go into a batch of tensors: {found}. "
+                "One of PIL images needs transform=torchvision.transforms.ToTensor()."
+            ) from None
 
 
 class _SeededInWorkers(Dataset[Any]):

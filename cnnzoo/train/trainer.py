@@ -449,7 +449,8 @@ class Trainer:
 
     def _describe(self, train: Any) -> None:
         """Tell the model what its inputs and outputs mean, so that `predict` can use it."""
-        classes = getattr(train, "classes", None)
+        source = getattr(train, "dataset", train)  # that of a DataLoader
+        classes = getattr(source, "classes", None)
         outputs = getattr(self.model, "num_classes", None)
         if classes is not None and outputs is not None and len(classes) != outputs:
             raise CnnzooError(
@@ -458,7 +459,7 @@ class Trainer:
             )
         facts: Any = self.model  # plain attributes of a module, which its type does not know
         facts.classes = tuple(classes or ())
-        facts.preprocessing = getattr(train, "preprocessing", None)
+        facts.preprocessing = getattr(source, "preprocessing", None)
 
     def _call(self, moment: str, *args: Any) -> None:
         for callback in self.callbacks:
