@@ -182,7 +182,7 @@ def main() -> None:
         "best": lambda: seeds_of(mnist, "mnist_cnn", "best", count(3)),
         "tutorial": lambda: tutorial(mnist, options.root, count(1)),
         "fashion": lambda: seeds_of(
-            cnnzoo.load_data("fashion_mnist", root=options.root), "mnist_cnn", "best", count(3)
+            cnnzoo.load_data("fashion_mnist", root=options.root), "fashion_cnn", "fashion", count(3)
         ),
         "processes": lambda: processes(options.root, count(3)),
     }

@@ -50,7 +50,8 @@ def _settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("name", required=False)
 @_data.data_options
 @click.option(
-    "--recipe", help="Settings to start from: tutorial, fast, best, or a .toml file of yours."
+    "--recipe",
+    help="Settings to start from: tutorial, fast, best, fashion, or a .toml file of yours.",
 )
 @_settings_options
 @click.option(

@@ -23,8 +23,8 @@ def test_ours_are_valid_and_described(name):
     assert all(getattr(config, key) == value for key, value in recipe.settings.items())
 
 
-def test_there_are_three():
-    assert list_recipes() == ["best", "fast", "tutorial"]
+def test_the_shipped_ones():
+    assert list_recipes() == ["best", "fashion", "fast", "tutorial"]
 
 
 def test_tutorial_is_the_default():
