@@ -5,7 +5,8 @@ again, checks the keywords against its signature and calls it. What belongs to c
 file name (every module of `cnnzoo.models` that does not start with an underscore), what belongs to
 other packages by entry points (see `cnnzoo.plugins`); neither is imported before the first look-up.
 
-Conventions: names fold case; a name is taken once; "package:name" is a plugin's.
+Conventions: names fold case; a name is taken once; "package:name" is a plugin's, or one of another
+library that `Registry.bridge` joined on: that library is imported when its prefix is asked for.
 """
 
 from __future__ import annotations
@@ -84,6 +85,21 @@ class Entry(Generic[T]):
             return [inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)]
 
 
+@dataclass(frozen=True)
+class Bridge(Generic[T]):
+    """Another library's things, looked up there when somebody asks for its prefix.
+
+    Attributes:
+        names: lists them, as the library calls them.
+        builder: finds the class or function that makes one of them.
+        origin: ``module:line`` of the bridge.
+    """
+
+    names: Callable[[], Iterable[str]]
+    builder: Callable[[str], Callable[..., T]]
+    origin: str
+
+
 class Registry(Generic[T]):
     """A name space of things of one kind.
 
@@ -96,6 +112,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._home = home
         self._entries: dict[str, Entry[T]] = {}  # by folded name, aliases included
+        self._bridges: dict[str, Bridge[T]] = {}  # by prefix
         self._home_is_loaded = False
 
     def register(
@@ -131,6 +148,32 @@ class Registry(Generic[T]):
 
         return decorate
 
+    def bridge(
+        self,
+        prefix: str,
+        names: Callable[[], Iterable[str]],
+        builder: Callable[[str], Callable[..., T]],
+    ) -> None:
+        """Join another library on: its things are called ``prefix:name``.
+
+        They are found by name, and listed by a pattern that begins with the prefix; ``*`` alone
+        does not list them, so that nobody waits for a library he did not ask for.
+
+        Args:
+            prefix: in lower case.
+            names: lists the library's names; may raise a `CnnzooError` where it is not installed.
+            builder: returns the class or function behind one of these names.
+        """
+        caller = sys._getframe(1)
+        origin = f"{caller.f_globals.get('__name__', '?')}:{caller.f_lineno}"
+        self._bridges[prefix] = Bridge(names, builder, origin)
+
+    @property
+    def bridges(self) -> list[str]:
+        """Prefixes of the libraries that are joined on."""
+        self._own()
+        return sorted(self._bridges)
+
     def build(self, name: str, /, **overrides: Any) -> T:
         """Build the thing called ``name``; keywords replace its defaults.
 
@@ -150,7 +193,7 @@ class Registry(Generic[T]):
             raise CnnzooError(
                 f"The name of a {self.kind} is a string; got {type(name).__name__} {name!r}."
             )
-        entry = self._own().get(name.casefold())
+        entry = self._own().get(name.casefold()) or self._across(name)
         if entry is None or entry.plugin:  # only now: cnnzoo's own never wait for a plugin's import
             entry = self._visible().get(name.casefold())
         if entry is None:
@@ -162,9 +205,12 @@ class Registry(Generic[T]):
 
         Args:
             pattern: shell wildcards (``*``, ``?``, ``[…]``), one or several; case is folded.
+                Names of a bridge are listed where its prefix is written out: ``tv:*``.
         """
         wanted = [pattern] if isinstance(pattern, str) else list(pattern)
         every = {entry.name for entry in self._visible().values()}
+        for prefix in {each.casefold().partition(":")[0] for each in wanted if ":" in each}:
+            every |= {f"{prefix}:{each}" for each in self._beyond(prefix)}
         found = {
             name
             for name in every
@@ -173,7 +219,23 @@ class Registry(Generic[T]):
         return sorted(found, key=_natural)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.casefold() in self._visible()
+        if not isinstance(name, str):
+            return False
+        return name.casefold() in self._visible() or self._across(name) is not None
+
+    def _across(self, name: str) -> Entry[T] | None:
+        """Find the entry of a bridge's thing, if ``name`` is one."""
+        prefix, _, rest = name.casefold().partition(":")
+        own = {each.casefold(): each for each in self._beyond(prefix)}.get(rest) if rest else None
+        if own is None:
+            return None
+        bridge = self._bridges[prefix]
+        return Entry(f"{prefix}:{own}", (), bridge.builder(own), bridge.origin, None)
+
+    def _beyond(self, prefix: str) -> Iterable[str]:
+        """List the names behind a bridge; nothing where there is no such bridge."""
+        self._own()
+        return self._bridges[prefix].names() if prefix in self._bridges else ()
 
     def _add(self, entry: Entry[T], *, override: bool) -> None:
         if not entry.origin.startswith("cnnzoo."):
@@ -212,7 +274,7 @@ class Registry(Generic[T]):
         return {key: entry for key, entry in own.items() if entry.plugin not in hidden}
 
     def _unknown(self, name: str) -> str:
-        known = self.names()
+        known = self.names(["*", name.partition(":")[0] + ":*"])
         near = did_you_mean(name, known) or did_you_mean(name, self._visible())  # then aliases
         message = f'Unknown {self.kind} "{name}".{near}'
         prefix = name.partition(":")[0] if ":" in name else None

@@ -10,6 +10,7 @@ _EXAMPLES = """\b
 Examples:
   cnnzoo list
   cnnzoo list "*cnn*"
+  cnnzoo list "tv:*"
   cnnzoo list --kind data
 """
 
@@ -43,3 +44,6 @@ def command(pattern: str, kind: str, as_json: bool) -> None:
         )
     else:
         click.echo(f'No {shelf.kind} matches "{pattern}".')
+    if shelf.bridges and ":" not in pattern and not as_json:
+        others = ", ".join(f'"{prefix}:*"' for prefix in shelf.bridges)
+        click.echo(f"Other libraries' {kind} are listed by their prefix: {others}.")

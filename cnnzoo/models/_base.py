@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from cnnzoo.errors import CnnzooError
 
@@ -22,12 +22,16 @@ class ImageClassifier(nn.Module):
 
     Attributes:
         spec: JSON that rebuilds the model, set by `cnnzoo.build`; ``None`` when built by hand.
+        stages: name of a stage → dotted path of the module whose output is its feature map
+            (N, K, P, Q), in the order they run: ``{"conv1": "features.0"}``. A name once given
+            stays, whatever becomes of the modules.
 
     Raises:
         CnnzooError: an argument is not a positive integer.
     """
 
     spec: dict[str, Any] | None = None
+    stages: dict[str, str]
 
     def __init__(
         self, in_channels: int, num_classes: int, image_size: int | tuple[int, int]
@@ -44,17 +48,21 @@ class ImageClassifier(nn.Module):
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.image_size = (pair[0], pair[1])
+        self.stages = {}
 
     def check_input(self, x: Tensor) -> None:
         """Raise a `CnnzooError` unless ``x`` is a batch of the images this model was built for."""
-        wanted = (self.in_channels, *self.image_size)
-        if tuple(x.shape[1:]) == wanted and x.dim() == 4:
-            return
-        expected = "(N, {}, {}, {})".format(*wanted)
-        name = type(self).__name__
-        if tuple(x.shape) == wanted:
-            raise CnnzooError(f"{name} expects a batch {expected}; got one image: use x[None].")
-        raise CnnzooError(
-            f"{name} was built for images {expected}; got {tuple(x.shape)}. "
-            "Resize the images, or build it with the in_channels= and image_size= they have."
-        )
+        _check_images(x, type(self).__name__, (self.in_channels, *self.image_size))
+
+
+@fx.wrap  # a check reads the shape, which torch.fx has not: it writes down the call instead
+def _check_images(x: Tensor, name: str, wanted: tuple[int, int, int]) -> None:
+    if tuple(x.shape[1:]) == wanted and x.dim() == 4:
+        return
+    expected = "(N, {}, {}, {})".format(*wanted)
+    if tuple(x.shape) == wanted:
+        raise CnnzooError(f"{name} expects a batch {expected}; got one image: use x[None].")
+    raise CnnzooError(
+        f"{name} was built for images {expected}; got {tuple(x.shape)}. "
+        "Resize the images, or build it with the in_channels= and image_size= they have."
+    )

@@ -68,6 +68,7 @@ class LeNet5(ImageClassifier):
         else:
             raise CnnzooError(f'form is "modern" or "classic"; got {form!r}.')
         stages = {"conv1": self.conv1, "conv2": self.conv2}
+        self.stages = {"conv1": "conv1", "conv2": "conv2"}
         height, width = final_size("lenet5", self.image_size, stages)
         self.fc1 = nn.Linear(16 * height * width, 120)
         self.fc2 = nn.Linear(120, 84)

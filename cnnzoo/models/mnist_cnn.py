@@ -48,6 +48,7 @@ class MnistCNN(ImageClassifier):
         self.conv1 = build_layer("conv_relu_maxpool", conv_relu_maxpool, in_channels, 32, 3)
         self.conv2 = build_layer("conv_relu_maxpool", conv_relu_maxpool, 32, 32, 3)
         stages = {"conv1": self.conv1, "conv2": self.conv2}
+        self.stages = {"conv1": "conv1", "conv2": "conv2"}
         height, width = final_size("mnist_cnn", self.image_size, stages)
         self.fc1 = nn.Linear(32 * height * width, 100)
         self.fc2 = nn.Linear(100, num_classes)

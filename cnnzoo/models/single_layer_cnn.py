@@ -41,6 +41,7 @@ class SingleLayerCNN(ImageClassifier):
         super().__init__(in_channels, num_classes, image_size)
         self.conv1 = build_layer("conv_relu_maxpool", conv_relu_maxpool, in_channels, 32, 3)
         height, width = final_size("single_layer_cnn", self.image_size, {"conv1": self.conv1})
+        self.stages = {"conv1": "conv1"}
         self.fc1 = nn.Linear(32 * height * width, num_classes)
         nn.init.xavier_uniform_(self.fc1.weight)
 
