@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from cnnzoo.data import load_data as load_data
     from cnnzoo.errors import CnnzooError as CnnzooError
     from cnnzoo.explanation import explain as explain
+    from cnnzoo.feature_maps import features as features
+    from cnnzoo.fusing import fuse as fuse
     from cnnzoo.layers import ConvReluMaxPool as ConvReluMaxPool
+    from cnnzoo.model_file import load as load
     from cnnzoo.model_file import load_model as load_model
+    from cnnzoo.model_file import save as save
     from cnnzoo.model_file import save_model as save_model
     from cnnzoo.prediction import predict as predict
     from cnnzoo.registry import build as build
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from cnnzoo.registry import register_dataset as register_dataset
     from cnnzoo.registry import register_layer as register_layer
     from cnnzoo.registry import register_model as register_model
+    from cnnzoo.summary import summarize as summarize
+    from cnnzoo.swapping import swap as swap
     from cnnzoo.train import Callback as Callback
     from cnnzoo.train import History as History
     from cnnzoo.train import Trainer as Trainer
@@ -43,7 +49,10 @@ _HOME = {
     "Trainer": "cnnzoo.train",
     "build": "cnnzoo.registry",
     "explain": "cnnzoo.explanation",
+    "features": "cnnzoo.feature_maps",
+    "fuse": "cnnzoo.fusing",
     "list_models": "cnnzoo.registry",
+    "load": "cnnzoo.model_file",
     "load_data": "cnnzoo.data",
     "load_model": "cnnzoo.model_file",
     "model_info": "cnnzoo.registry",
@@ -51,7 +60,10 @@ _HOME = {
     "register_dataset": "cnnzoo.registry",
     "register_layer": "cnnzoo.registry",
     "register_model": "cnnzoo.registry",
+    "save": "cnnzoo.model_file",
     "save_model": "cnnzoo.model_file",
+    "summarize": "cnnzoo.summary",
+    "swap": "cnnzoo.swapping",
 }
 __all__ = list(_HOME)
 

@@ -112,6 +112,56 @@ def load_model(path: str | Path) -> LoadedModel:
     return LoadedModel(model.eval(), spec, names, ready)
 
 
+def save(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> None:
+    """Write ``model`` to one safetensors file: `load` rebuilds it without knowing its class.
+
+    Args:
+        model: made by `cnnzoo.build`; another can be saved, but not loaded by name.
+        path: where to, by custom ``….safetensors``.
+        classes: names of the classes in the order of the logits; ``None``: the model's own
+            ``classes``, which training leaves on it.
+        preprocessing: how pictures become its input; ``None``: the model's own.
+
+    Raises:
+        CnnzooError: the file cannot be written.
+    """
+    own = getattr(model, "classes", None) or ()
+    save_model(
+        path,
+        model,
+        classes=tuple(own) if classes is None else classes,
+        preprocessing=preprocessing or getattr(model, "preprocessing", None),
+    )
+
+
+def load(path: str | Path) -> nn.Module:
+    """Rebuild a model that `save` wrote, from its file or from the run folder it lies in.
+
+    Returns:
+        The model in evaluation mode, ready for `cnnzoo.predict`: with ``classes`` (a tuple of
+        names, empty when not known) and ``preprocessing`` (``None`` when not known) set.
+
+    Raises:
+        CnnzooError: as `load_model`.
+
+    >>> import cnnzoo, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> save(cnnzoo.build("lenet5", num_classes=2), path, classes=["cat", "dog"])
+    >>> load(path).classes
+    ('cat', 'dog')
+    """
+    loaded = load_model(path)
+    facts: Any = loaded.model  # a module takes any attribute
+    facts.classes, facts.preprocessing = loaded.classes, loaded.preprocessing
+    return loaded.model
+
+
 def build_spec(spec: Any, path: str | Path) -> nn.Module:
     """Build the model that ``spec`` describes, with new weights; ``path`` is where it was read.
 

@@ -35,6 +35,10 @@ ARROWS = {
     # receives objects; what it imports beyond errors only writes artifacts
     "train": {"seeds", "errors", "lazy", "files", "machine", "model_file", "plots"},
     "explanation": {"errors", "layers", "ops"},
+    "fusing": {"errors", "layers", "ops"},
+    "feature_maps": {"errors"},
+    "summary": {"errors", "ops"},
+    "swapping": {"errors", "layers"},
     "pictures": {"errors"},
     "prediction": {"errors", "model_file", "pictures", "data"},
 }

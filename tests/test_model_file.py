@@ -45,6 +45,29 @@ def test_everything_comes_back(saved):
     assert torch.equal(loaded.model(x), model.eval()(x))
 
 
+def test_save_and_load_keep_what_is_on_the_model(tmp_path):
+    model = cnnzoo.build("lenet5", num_classes=2)
+    model.classes, model.preprocessing = ("cat", "dog"), MNIST
+    cnnzoo.save(model, tmp_path / "model.safetensors")
+    loaded = cnnzoo.load(tmp_path)  # the folder it lies in
+    assert (loaded.classes, loaded.preprocessing) == (("cat", "dog"), MNIST)
+    assert (loaded.spec, loaded.training) == (model.spec, False)
+    x = torch.randn(2, 1, 28, 28)
+    assert torch.equal(loaded(x), model.eval()(x))
+    assert cnnzoo.predict(loaded, x[0].sigmoid()).label in ("cat", "dog")
+
+
+def test_what_is_given_to_save_wins(tmp_path):
+    model = cnnzoo.build("lenet5", num_classes=2)
+    model.classes = ("cat", "dog")
+    cnnzoo.save(model, tmp_path / "m", classes=["up", "down"], preprocessing=MNIST)
+    loaded = cnnzoo.load(tmp_path / "m")
+    assert (loaded.classes, loaded.preprocessing) == (("up", "down"), MNIST)
+    cnnzoo.save(cnnzoo.build("lenet5"), tmp_path / "m")
+    loaded = cnnzoo.load(tmp_path / "m")
+    assert (loaded.classes, loaded.preprocessing) == ((), None)
+
+
 def test_the_same_model_is_the_same_bytes(saved, tmp_path):
     path, model = saved
     for number in range(5):

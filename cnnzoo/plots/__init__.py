@@ -4,6 +4,7 @@
     _augmentation.py  images before and after augmentation
     _run.py         numbers of a run: learning curves, confusion matrix
     _layers.py      inside of a network: filters, feature maps
+    _architecture.py  a network as a row of boxes
     _figure.py      a figure, its cells, and the way into a file
     _checks.py      what comes in, checked once, as arrays
 
@@ -14,6 +15,7 @@ readers can tell apart; where two lines meet, their dashes differ as well.
 Letters: N images, C channels, H height, W width, K classes or filters, R x S a filter's size.
 """
 
+from cnnzoo.plots._architecture import architecture
 from cnnzoo.plots._augmentation import augmentation_sheet
 from cnnzoo.plots._figure import save
 from cnnzoo.plots._layers import feature_maps, filters
@@ -21,6 +23,7 @@ from cnnzoo.plots._pictures import mistakes, samples
 from cnnzoo.plots._run import confusion, curves
 
 __all__ = [
+    "architecture",
     "augmentation_sheet",
     "confusion",
     "curves",
