@@ -21,6 +21,8 @@ from cnnzoo.seeds import random_order
 if TYPE_CHECKING:
     from cnnzoo.data._base import ImageSet
 
+_BLOCK = 1 << 22  # bytes of float32 that are preprocessed at once: a small batch is mostly overhead
+
 
 def sample_order(n: int, *, seed: int, epoch: int) -> Tensor:
     """Return which of ``n`` samples stands at which position of an epoch: int64 (n,)."""
@@ -110,7 +112,7 @@ class BatchLoader:
 
         Returns:
             Iterator over float32 images (B, C, H, W) and int64 labels (B,), none of them sharing
-            memory with the set.
+            memory with the set or with one another.
 
         Raises:
             CnnzooError: at once, if ``epoch`` is negative or ``start`` is not in 0..len.
@@ -127,10 +129,16 @@ class BatchLoader:
         order = sample_order(n, seed=self.seed, epoch=epoch) if self.shuffle else torch.arange(n)
         order = order.to(data.images.device)  # (N,)
         whole = self.batch_size * self.world
-        for batch in range(start, len(self)):
-            samples = order[batch * whole : (batch + 1) * whole][self.rank :: self.world]  # (B,)
-            images = data.images.index_select(0, samples)  # (B, C, H, W)
-            yield data.preprocessing(images), data.labels.index_select(0, samples)
+        at_once = max(1, _BLOCK // (4 * self.batch_size * data.images[0].numel()))
+        for first in range(start, len(self), at_once):
+            shares = [
+                order[batch * whole : (batch + 1) * whole][self.rank :: self.world]  # (B,)
+                for batch in range(first, min(first + at_once, len(self)))
+            ]
+            samples, sizes = torch.cat(shares), [len(share) for share in shares]
+            images = data.preprocessing(data.images.index_select(0, samples))  # (…, C, H, W)
+            labels = data.labels.index_select(0, samples)
+            yield from zip(images.split(sizes), labels.split(sizes), strict=True)
 
     def __repr__(self) -> str:
         order = f"shuffled with seed {self.seed}" if self.shuffle else "in order"

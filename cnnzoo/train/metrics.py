@@ -24,7 +24,7 @@ class EpochMeter:
         """Add a batch: its mean loss, logits (N, classes) and labels (N,)."""
         if not len(labels):
             return
-        self.loss_sum += loss.detach() * len(labels)
+        self.loss_sum.add_(loss.detach(), alpha=len(labels))
         self.hits += (logits.detach().argmax(1) == labels).sum()
         self.samples += len(labels)
 
