@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 # The quintic a·x + b·x³ + c·x⁵ that drives singular values towards 1 fastest, though not exactly.
@@ -73,9 +74,17 @@ class Muon(Optimizer):
         if parameter.dim() < 2:
             parameter.add_(ahead, alpha=-group["lr"] * group["bias_lr"])
             return
-        change = orthogonal(ahead.flatten(1), group["iterations"]).view_as(parameter)
+        change = _of_whole(ahead, group["iterations"])
         norm = parameter.norm().clamp_min(1e-7)
         parameter.mul_(len(parameter) ** 0.5 / norm).add_(change, alpha=-group["lr"])
+
+
+def _of_whole(kernel: Tensor, iterations: int) -> Tensor:
+    """Orthogonalise a kernel; of one that is spread over processes (FSDP2), the whole."""
+    if isinstance(kernel, DTensor):
+        change = _of_whole(kernel.full_tensor(), iterations)
+        return distribute_tensor(change, kernel.device_mesh, kernel.placements, src_data_rank=None)
+    return orthogonal(kernel.flatten(1), iterations).view_as(kernel)
 
 
 def orthogonal(matrix: Tensor, iterations: int) -> Tensor:
@@ -87,17 +96,23 @@ def orthogonal(matrix: Tensor, iterations: int) -> Tensor:
 
     Args:
         matrix: (rows, columns).
-        iterations: five are usual, three do for training.
+        iterations: at least 1; five are usual, three do for training.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / x.norm().clamp_min(1e-7)
     square = x @ x.T
-    factors = torch.eye(len(x), dtype=x.dtype, device=x.device)
-    for _ in range(iterations):
-        factor = torch.addmm(square, square, square, beta=_B, alpha=_C)
-        factor.diagonal().add_(_A)
-        factors = factor @ factors
+    factors = factor = _factor(square)
+    for _ in range(iterations - 1):
         square = factor @ square @ factor
+        factor = _factor(square)
+        factors = factor @ factors
     x = factors @ x
     return x.T if tall else x
+
+
+def _factor(square: Tensor) -> Tensor:
+    """Return A·1 + B·s + C·s²."""
+    factor = torch.addmm(square, square, square, beta=_B, alpha=_C)
+    factor.diagonal().add_(_A)
+    return factor
