@@ -10,8 +10,6 @@ window differ by less than rounding, either may win, and the gradient goes to an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from cnnzoo.errors import CnnzooError
 from cnnzoo.layers import ConvReluMaxPool, build_layer
+from cnnzoo.modes import evaluating
 
 # Tolerances, relative: of the output by its greatest value, of a gradient by its norm. The first
 # are a hundred times the rounding of float32; the second leave room for windows that change winner.
@@ -140,7 +139,7 @@ def _input_shapes(
 
     handles = [layer.register_forward_pre_hook(keep(path)) for path, layer in sites.items()]
     try:
-        with _evaluating(model), torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(image)
     finally:
         for handle in handles:
@@ -201,15 +200,3 @@ def _run(layer: nn.Module, x: Tensor, grad: Tensor) -> dict[str, Tensor]:
 
 def _random(shape: tuple[int, ...], like: Tensor, draw: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=draw).to(like.device, like.dtype)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode for a while; frozen parts come back frozen."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

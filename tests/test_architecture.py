@@ -21,6 +21,7 @@ ARROWS = {
     "errors": set(),
     "lazy": set(),
     "machine": set(),
+    "modes": set(),
     "seeds": set(),
     "files": {"errors"},
     "plugins": {"errors"},
@@ -37,8 +38,8 @@ ARROWS = {
     "explanation": {"errors", "layers", "ops"},
     "fusing": {"errors", "layers", "ops"},
     "feature_maps": {"errors"},
-    "summary": {"errors", "ops"},
-    "swapping": {"errors", "layers"},
+    "summary": {"modes", "errors", "ops"},
+    "swapping": {"modes", "errors", "layers"},
     "pictures": {"errors"},
     "prediction": {"errors", "model_file", "pictures", "data"},
 }

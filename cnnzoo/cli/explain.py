@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from cnnzoo.cli._output import json_option, print_json
-from cnnzoo.errors import CnnzooError
+from cnnzoo.cli._size import parse_size
 
 _EXAMPLES = """\b
 Examples:
@@ -31,7 +31,7 @@ def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None
     from cnnzoo.explanation import explain
     from cnnzoo.registry import build
 
-    channels, height, width = _parse(size) if size else (None, None, None)
+    channels, height, width = parse_size(size) if size else (None, None, None)
     arguments = {"in_channels": channels, "image_size": (height, width)} if size else {}
     model = build(name, **arguments)
     report = explain(model, batch_size=batch_size)
@@ -40,11 +40,3 @@ def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None
     else:
         click.echo(f"{name}, batch {batch_size}, {torch.get_num_threads()} threads")
         click.echo(str(report))
-
-
-def _parse(size: str) -> tuple[int, int, int]:
-    try:
-        channels, height, width = (int(part) for part in size.split(","))
-    except ValueError:
-        raise CnnzooError(f'--input takes C,H,W, such as 1,28,28; got "{size}".') from None
-    return channels, height, width

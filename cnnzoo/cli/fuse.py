@@ -7,6 +7,7 @@ import dataclasses
 import click
 
 from cnnzoo.cli._output import json_option, print_json
+from cnnzoo.cli._size import parse_size
 from cnnzoo.errors import CnnzooError
 
 _EXAMPLES = """\b
@@ -32,7 +33,7 @@ def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None
 
     arguments = {}
     if size:
-        channels, height, width = _parse(size)
+        channels, height, width = parse_size(size)
         arguments = {"in_channels": channels, "image_size": (height, width)}
     model = build(name, **arguments).eval()
     try:
@@ -46,11 +47,3 @@ def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None
     else:
         click.echo(f"{name}, batch {batch_size}, {torch.get_num_threads()} threads")
         click.echo(str(report))
-
-
-def _parse(size: str) -> tuple[int, int, int]:
-    try:
-        channels, height, width = (int(part) for part in size.split(","))
-    except ValueError:
-        raise CnnzooError(f'--input takes C,H,W, such as 3,224,224; got "{size}".') from None
-    return channels, height, width

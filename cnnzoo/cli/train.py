@@ -13,6 +13,7 @@ import click
 from cnnzoo.cli import _data
 from cnnzoo.cli._output import json_option, print_json
 from cnnzoo.errors import CnnzooError
+from cnnzoo.train.recipes import list_recipes
 
 if TYPE_CHECKING:
     from cnnzoo.data import DataSplits
@@ -51,7 +52,7 @@ def _settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_data.data_options
 @click.option(
     "--recipe",
-    help="Settings to start from: tutorial, fast, best, fashion, or a .toml file of yours.",
+    help=f"Settings to start from: {', '.join(list_recipes())}, or a .toml file of yours.",
 )
 @_settings_options
 @click.option(

@@ -10,8 +10,7 @@ edge that the pool drops: the figure is the same for every implementation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 
 from cnnzoo.errors import CnnzooError
+from cnnzoo.modes import evaluating
 from cnnzoo.summary._counting import count_calls
 from cnnzoo.summary._table import LayerCost, Shape, Summary
 
@@ -54,7 +54,7 @@ def summarize(
     twins = {id(tensor): tensor.detach().to("meta") for tensor in state.values()}
     on_meta = {name: twins[id(tensor)] for name, tensor in state.items()}
     image = torch.zeros(shape, dtype=anything.dtype, device="meta")
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         try:
             calls, finished = count_calls(model, on_meta, image)
         except Exception:  # it holds other tensors, or looks at values: there is no telling how
@@ -108,15 +108,3 @@ def _not_called(modules: dict[str, nn.Module], called: dict[str, Shape | None]) 
         if left:
             rows.append(LayerCost(name, type(module).__name__, parameters=left))
     return rows
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode for a while; frozen parts come back frozen."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
