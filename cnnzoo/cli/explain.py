@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from cnnzoo.cli._output import json_option, print_json
-from cnnzoo.cli._size import parse_size
+from cnnzoo.cli._size import ImageSize
 
 _EXAMPLES = """\b
 Examples:
@@ -20,19 +20,18 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.argument("name")
 @click.option(
-    "--input", "size", metavar="C,H,W", help="Image to explain for [default: the model's]."
+    "--input", "size", type=ImageSize(), help="Image to explain for [default: the model's]."
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True)
 @json_option
-def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None:
+def command(name: str, size: tuple[int, int, int] | None, batch_size: int, as_json: bool) -> None:
     """Explain the model NAME layer by layer: implementation, why, time, memory for backward."""
     import torch
 
     from cnnzoo.explanation import explain
     from cnnzoo.registry import build
 
-    channels, height, width = parse_size(size) if size else (None, None, None)
-    arguments = {"in_channels": channels, "image_size": (height, width)} if size else {}
+    arguments = {"in_channels": size[0], "image_size": size[1:]} if size else {}
     model = build(name, **arguments)
     report = explain(model, batch_size=batch_size)
     if as_json:

@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from cnnzoo.cli._output import json_option, print_json
-from cnnzoo.cli._size import parse_size
+from cnnzoo.cli._size import ImageSize
 from cnnzoo.errors import CnnzooError
 
 _EXAMPLES = """\b
@@ -19,10 +19,12 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name")
-@click.option("--input", "size", metavar="C,H,W", help="Size of the images [default: the model's].")
+@click.option(
+    "--input", "size", type=ImageSize(), help="Size of the images [default: the model's]."
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
 @json_option
-def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None:
+def command(name: str, size: tuple[int, int, int] | None, batch_size: int, as_json: bool) -> None:
     """Fuse conv → ReLU → max-pool in the model NAME, and time it before and after.
 
     The weights are random: they do not matter to the time. Nothing is saved.
@@ -33,7 +35,7 @@ def command(name: str, size: str | None, batch_size: int, as_json: bool) -> None
 
     arguments = {}
     if size:
-        channels, height, width = parse_size(size)
+        channels, height, width = size
         arguments = {"in_channels": channels, "image_size": (height, width)}
     model = build(name, **arguments).eval()
     try:

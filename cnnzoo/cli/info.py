@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnnzoo.cli._output import json_option, print_json, print_table
+from cnnzoo.cli._size import ImageSize
 
 if TYPE_CHECKING:
     from cnnzoo.registry import Entry
@@ -22,25 +23,9 @@ Examples:
 """
 
 
-class InputSize(click.ParamType[tuple[int, int, int]]):
-    """Channels, height and width of an image, as ``3,224,224``."""
-
-    name = "C,H,W"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int, int]:
-        """Read three positive integers."""
-        try:
-            channels, height, width = (int(number) for number in value.split(","))
-        except ValueError:
-            self.fail(f"expected channels, height and width such as 1,28,28; got {value!r}.")
-        if min(channels, height, width) < 1:
-            self.fail(f"expected positive numbers; got {value!r}.")
-        return channels, height, width
-
-
 @click.command(epilog=_EXAMPLES)
 @click.argument("name")
-@click.option("--input", "size", type=InputSize(), help="Build it for images of this size.")
+@click.option("--input", "size", type=ImageSize(), help="Build it for images of this size.")
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
     "--picture", type=click.Path(dir_okay=False), help="Draw its feature maps (png, svg, pdf)."

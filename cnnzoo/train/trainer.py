@@ -28,6 +28,7 @@ from cnnzoo.train.best_model import BestModel
 from cnnzoo.train.callbacks import Callback
 from cnnzoo.train.checkpoint import load_checkpoint, seed_generators, set_random_state
 from cnnzoo.train.config import TrainConfig
+from cnnzoo.train.describing import describe
 from cnnzoo.train.device import pick_device
 from cnnzoo.train.early_stopping import EarlyStopping
 from cnnzoo.train.evaluating import evaluate
@@ -35,8 +36,8 @@ from cnnzoo.train.guard import Interrupted, LossGuard, StopSignal, out_of_memory
 from cnnzoo.train.history import History, Row
 from cnnzoo.train.learning_rate import LearningRate
 from cnnzoo.train.losses import make_loss
+from cnnzoo.train.making_optimizer import optimizer_of_run
 from cnnzoo.train.metrics import EpochMeter, Evaluation
-from cnnzoo.train.optimizers import make_optimizer
 from cnnzoo.train.processes import Processes
 from cnnzoo.train.profile import NoClock, StepClock
 from cnnzoo.train.progress import Progress
@@ -127,7 +128,9 @@ class Trainer:
 
             self.pieces = Pieces(self.model, self.trained, self.average, self.device)
         self._forward = self.trained if sharded else self.processes.share(self.model)
-        self.optimizer = self._make_optimizer()
+        self.optimizer = optimizer_of_run(
+            self.trained, config, self.given.get("optimizer"), in_pieces=sharded
+        )
         self.rate = LearningRate(
             self.optimizer, config, self.given.get("scheduler"), scheduler_every
         )
@@ -176,7 +179,7 @@ class Trainer:
             Interrupted: Ctrl-C (a KeyboardInterrupt) or SIGTERM, after the step was finished and
                 saved.
         """
-        self._describe(train)
+        describe(self.model, train)
         rest = train
         if self.config.hold_out and validation is None:
             rest, validation = hold_out(train, self.config.hold_out, self.config.seed)
@@ -413,29 +416,6 @@ class Trainer:
                 "or look at the labels."
             ) from None
 
-    def _make_optimizer(self) -> Optimizer:
-        given, config = self.given.get("optimizer"), self.config
-        parameters: list[nn.Parameter] = [p for p in self.trained.parameters() if p.requires_grad]
-        if isinstance(given, Optimizer):
-            if self.pieces:
-                raise CnnzooError(
-                    "An optimizer of a whole model cannot train its pieces: with parallel="
-                    '"fsdp" hand in what makes one, such as functools.partial(torch.optim.AdamW, '
-                    "lr=1e-3)."
-                )
-            return given
-        if given is not None:
-            made: Optimizer = given(parameters)
-            return made
-        return make_optimizer(
-            config.optimizer,
-            parameters,
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-            weight_decay=config.weight_decay,
-        )
-
     def _batches(self, data: Any, *, shuffle: bool) -> Batches:
         config, processes = self.config, self.processes
         return as_batches(
@@ -446,20 +426,6 @@ class Trainer:
             rank=processes.rank,
             world=processes.world,
         )
-
-    def _describe(self, train: Any) -> None:
-        """Tell the model what its inputs and outputs mean, so that `predict` can use it."""
-        source = getattr(train, "dataset", train)  # that of a DataLoader
-        classes = getattr(source, "classes", None)
-        outputs = getattr(self.model, "num_classes", None)
-        if classes is not None and outputs is not None and len(classes) != outputs:
-            raise CnnzooError(
-                f"The model has {outputs} outputs, the data set {len(classes)} classes: build the "
-                f"model with num_classes={len(classes)}."
-            )
-        facts: Any = self.model  # plain attributes of a module, which its type does not know
-        facts.classes = tuple(classes or ())
-        facts.preprocessing = getattr(source, "preprocessing", None)
 
     def _call(self, moment: str, *args: Any) -> None:
         for callback in self.callbacks:
