@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import torch
 
 from cnnzoo.errors import CnnzooError, did_you_mean
-from cnnzoo.ops import _native
+from cnnzoo.ops import _cuda, _native
 from cnnzoo.ops._geometry import Window, pooled_size
 
 
@@ -82,13 +82,11 @@ def choose(implementation: str, problem: Problem) -> Choice:
     if implementation == "native":
         if refusal:
             raise CnnzooError(f"{asked} cannot run: {refusal}")
-        return _native_choice(f"{asked} asks for it.", f"{asked} leaves it out.")
+        return _native_choice(problem, f"{asked} asks for it.", f"{asked} leaves it out.")
     if refusal:
         return Choice("reference", "It covers everything.", {"native": refusal})
 
-    library = _native.library()
-    assert library is not None  # else why_not_native had said so
-    isa = library.current_isa()
+    isa = _isa(problem)
     key = bucket(problem)
     wanted = own_table(isa).get(key) or table(isa).get(key)
     if wanted == "reference":
@@ -96,7 +94,7 @@ def choose(implementation: str, problem: Problem) -> Choice:
         return Choice("reference", reason, {"native": "The reference was measured as faster."})
     if wanted == "native":
         reason = f"Measured as faster for {key} on {isa}."
-        return _native_choice(reason, "The native kernel was measured as faster.")
+        return _native_choice(problem, reason, "The native kernel was measured as faster.")
     if not (table(isa) or own_table(isa)):
         why = f"Nothing was measured on {isa}, so it is not known to be faster: see `cnnzoo tune`."
         return Choice("reference", f"No table of choices for {isa}.", {"native": why})
@@ -107,27 +105,33 @@ def choose(implementation: str, problem: Problem) -> Choice:
             {"native": "Repacking the weights would take longer than the kernel gains."},
         )
     return _native_choice(
-        "The kernel covers this layer.", "The native kernel covers this layer, and is preferred."
+        problem,
+        "The kernel covers this layer.",
+        "The native kernel covers this layer, and is preferred.",
     )
 
 
 def why_not_native(problem: Problem) -> str | None:
     """None, or one sentence that says why the native kernels cannot run this."""
-    if problem.dtype != torch.float32:
+    cuda = problem.device == "cuda"
+    if problem.dtype != torch.float32 and not cuda:
         return f"Native kernels take float32, got {_name(problem.dtype)}."
-    if problem.device != "cpu":
-        return f"Native kernels run on the CPU, the tensors are on {problem.device}."
+    if problem.device not in ("cpu", "cuda"):
+        return f"Native kernels run on CUDA and on the CPU, the tensors are on {problem.device}."
     if problem.groups != 1:
         return f"Native kernels take groups=1, got {problem.groups}."
     if problem.dilation != (1, 1):
         return f"Native kernels take dilation=1, got {problem.dilation}."
+    # Without shapes, any that is covered: the binding asks again when the real ones are there.
+    x, weight = problem.x or (1, 1, 1 << 10, 1 << 10), problem.weight or (1, 1, 1, 1)
+    sizes = (*x, weight[0], *weight[2:], *problem.window)
+    if cuda:
+        return _cuda.why_not(problem.dtype, sizes)
     library = _native.library()
     if library is None:
         reason = str(_native.status().reason)
         return reason[0].upper() + reason[1:]
-    # Without shapes, any that is covered: the binding asks again when the real ones are there.
-    x, weight = problem.x or (1, 1, 1 << 10, 1 << 10), problem.weight or (1, 1, 1, 1)
-    refusal = library.covers((*x, weight[0], *weight[2:], *problem.window))
+    refusal = library.covers(sizes)
     return None if refusal is None else f"{refusal[0].upper()}{refusal[1:]}."
 
 
@@ -201,10 +205,17 @@ def read_table(path: str | Path) -> dict[str, Any]:
 _native.when_changed(own_table.cache_clear)
 
 
-def _native_choice(reason: str, declined: str) -> Choice:
+def _native_choice(problem: Problem, reason: str, declined: str) -> Choice:
+    return Choice("native", reason, {"reference": declined}, _isa(problem))
+
+
+def _isa(problem: Problem) -> str:
+    """The instruction set, which is what tables are made for; "cuda" where that is the device."""
+    if problem.device == "cuda":
+        return "cuda"
     library = _native.library()
-    isa = library.current_isa() if library else None
-    return Choice("native", reason, {"reference": declined}, isa)
+    assert library is not None  # else why_not_native had said so
+    return str(library.current_isa())
 
 
 def _name(dtype: torch.dtype) -> str:

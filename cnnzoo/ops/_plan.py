@@ -25,6 +25,7 @@ class Plan(NamedTuple):
     conv: tuple[Any, ...]  # stride, padding, dilation, groups
     pool: tuple[Any, ...]  # size, stride, padding
     choice: _choice.Choice | None = None
+    cuda: torch.dtype | None = None  # what to compute in, where the CUDA kernels do
 
 
 def make_plan(
@@ -111,7 +112,8 @@ def _plan(
         tuple(x), tuple(weight), window, dilation, groups, computed, device.type, training
     )
     choice = _choice.choose(implementation, problem)
-    return make_plan(window, dilation, groups, training=training, choice=choice)
+    plan = make_plan(window, dilation, groups, training=training, choice=choice)
+    return plan._replace(cuda=computed) if plan.native and device.type == "cuda" else plan
 
 
 _native.when_changed(_plan.cache_clear)

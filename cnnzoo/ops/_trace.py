@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnzoo.errors import CnnzooError
-from cnnzoo.ops import _choice, _geometry
+from cnnzoo.ops import _choice, _cuda, _geometry
 from cnnzoo.ops._operators import FORWARD, TRAIN
 from cnnzoo.ops._plan import make_plan, needs_grad
 from cnnzoo.ops._reference import compose
@@ -36,6 +36,8 @@ def trace(
     dilation = _geometry.pair("dilation", dilation, 1)
     training = needs_grad(x, weight, bias)
     autocast = torch.is_autocast_enabled(x.device.type)
+    autocast = autocast and x.dtype != torch.float64  # which autocast leaves alone
+    dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
     native = _is_native(
         implementation,
         tuple(x.shape) if all(has_static_value(size) for size in x.shape) else (),
@@ -43,13 +45,15 @@ def trace(
         tuple(window),
         dilation,
         groups,
-        torch.get_autocast_dtype(x.device.type) if autocast else x.dtype,
+        dtype,
         x.device.type,
         training,
     )
     if not native:
         plan = make_plan(window, dilation, groups, training=training)
         return compose(x, weight, bias, plan.conv, plan.pool)
+    if autocast:
+        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     if training:
         return TRAIN(x, weight, bias, tuple(window))[0]
     return FORWARD(x, weight, bias, tuple(window))
@@ -62,6 +66,8 @@ def _is_native(implementation: str, *problem: Any) -> bool:
         if implementation == "native":
             raise CnnzooError(f'implementation="{implementation}" cannot run: {FUNC}')
         return False
+    if native:
+        _cuda.follow_tf32()
     return native
 
 

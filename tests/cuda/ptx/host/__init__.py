@@ -1,0 +1,1 @@
+"""The launchers' side of a launch: see `host`."""
