@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
+from cnnzoo.conformance import checks
+from cnnzoo.conformance.check_data import DataCase
 from cnnzoo.data import DataSplits, Preprocessing, load_data
 from cnnzoo.errors import CnnzooError
 from cnnzoo.registry import datasets
@@ -31,22 +32,9 @@ def test_keeps_the_contract(name, root_of, no_network):
 
 
 @every_dataset
-def test_torch_loader_and_fast_loader_agree_to_the_bit(name, root_of, no_network):
-    _, test = load_data(name, **root_of(name))
-    ordinary, fast = list(DataLoader(test, batch_size=7)), list(test.batches(7))
-    assert len(ordinary) == len(fast)
-    for (images, labels), (fast_images, fast_labels) in zip(ordinary, fast, strict=True):
-        assert images.dtype == fast_images.dtype == torch.float32
-        assert labels.dtype == fast_labels.dtype == torch.int64
-        assert torch.equal(images, fast_images)
-        assert torch.equal(labels, fast_labels)
-
-
-@every_dataset
-def test_has_a_summary_and_takes_a_root(name):
-    info = datasets.info(name)
-    assert 20 < len(info.summary) < 100
-    assert info.arguments["root"] is None
+@pytest.mark.parametrize("check", checks("data set"), ids=lambda check: check.name)
+def test_conforms(name, check, root_of, no_network):
+    check.function(DataCase(name, **root_of(name)))
 
 
 def test_unknown_name_and_option_suggest_the_nearest():

@@ -1,7 +1,6 @@
-"""What the tests of the families share: random statistics, sizes of the stages, a short overfit."""
+"""What the tests of the families share: random statistics, sizes of the stages."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 import cnnzoo
@@ -46,23 +45,3 @@ def stage_sizes(model):
     with torch.no_grad():
         model.eval()(torch.randn(1, model.in_channels, *model.image_size))
     return sizes
-
-
-def overfit(name, *, steps, learning_rate=3e-3, halved=False, **arguments):
-    """Train on 32 real digits, (32, 1, 28, 28) or halved; return the losses."""
-    torch.manual_seed(0)
-    train, _ = cnnzoo.load_data("digits")
-    images, labels = train.images[:32].float() / 255, train.labels[:32].long()
-    if halved:
-        images = F.avg_pool2d(images, 2)
-    size = images.shape[-1]
-    model = cnnzoo.build(name, in_channels=1, num_classes=10, image_size=size, **arguments)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
-    losses = []
-    for _ in range(steps):
-        loss = F.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses

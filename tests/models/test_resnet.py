@@ -19,12 +19,12 @@ def test_parameters_are_the_known_number(name, known):
     assert parameters(name) == known
 
 
-@pytest.mark.parametrize(("name", "batch"), [("resnet18", 2), ("resnet34", 1), ("resnet50", 1)])
-def test_torchvision_weights_give_the_same_logits_at_224(name, batch):
+@pytest.mark.parametrize(("name", "size"), [("resnet18", 224), ("resnet34", 64), ("resnet50", 64)])
+def test_torchvision_weights_give_the_same_logits(name, size):
     torch.manual_seed(0)
     judge = with_random_statistics(torchvision.models.get_model(name, weights=None)).eval()
-    model = with_weights_of(judge, name).eval()
-    x = torch.randn(batch, 3, 224, 224)
+    model = with_weights_of(judge, name, image_size=size).eval()
+    x = torch.randn(2, 3, size, size)
     with torch.no_grad():
         torch.testing.assert_close(model(x), judge(x), rtol=1e-4, atol=1e-4)
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 import torchvision
 from family_checks import (
-    overfit,
     parameters,
     stage_sizes,
     with_random_statistics,
@@ -154,11 +153,3 @@ def test_a_pixel_too_few_is_shown_in_a_table():
     assert lines[0] == "vgg19: an image of 15 x 15 is too small."
     assert " ".join(lines[-2].split()) == "conv4_4 max-pool 2 x 2 0 x 0 <- nothing left"
     assert lines[-1] == "The smallest image_size that works is 16."
-
-
-@pytest.mark.parametrize(
-    ("batch_norm", "steps", "learning_rate"), [(True, 8, 3e-3), (False, 20, 1e-3)]
-)
-def test_the_small_one_learns_thirty_two_digits_by_heart(batch_norm, steps, learning_rate):
-    losses = overfit("vgg_small", steps=steps, learning_rate=learning_rate, batch_norm=batch_norm)
-    assert losses[-1] < 1.3 < 2.2 < losses[0], losses
