@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cnnzoo.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from cnnzoo.building import build as build
     from cnnzoo.data import ImageSet as ImageSet
     from cnnzoo.data import load_data as load_data
     from cnnzoo.errors import CnnzooError as CnnzooError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from cnnzoo.model_file import save as save
     from cnnzoo.model_file import save_model as save_model
     from cnnzoo.prediction import predict as predict
-    from cnnzoo.registry import build as build
     from cnnzoo.registry import list_models as list_models
     from cnnzoo.registry import model_info as model_info
     from cnnzoo.registry import register_dataset as register_dataset
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cnnzoo.train import Callback as Callback
     from cnnzoo.train import History as History
     from cnnzoo.train import Trainer as Trainer
+    from cnnzoo.weights import list_weights as list_weights
 
 # Public name → where it lives. Resolved on first use: `import cnnzoo` loads no torch.
 _HOME = {
@@ -47,11 +48,12 @@ _HOME = {
     "History": "cnnzoo.train",
     "ImageSet": "cnnzoo.data",
     "Trainer": "cnnzoo.train",
-    "build": "cnnzoo.registry",
+    "build": "cnnzoo.building",
     "explain": "cnnzoo.explanation",
     "features": "cnnzoo.feature_maps",
     "fuse": "cnnzoo.fusing",
     "list_models": "cnnzoo.registry",
+    "list_weights": "cnnzoo.weights",
     "load": "cnnzoo.model_file",
     "load_data": "cnnzoo.data",
     "load_model": "cnnzoo.model_file",

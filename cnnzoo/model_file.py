@@ -8,6 +8,7 @@ random order, and the same model shall be the same bytes. Nothing in it is ever 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,33 @@ from safetensors.torch import save_file
 
 from cnnzoo.errors import CnnzooError
 from cnnzoo.files import atomic_write
+from cnnzoo.filling import fill
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from cnnzoo.data import Preprocessing
 
 _FORMAT = "cnnzoo model 1"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file says; no model has been built of it yet.
+
+    Attributes:
+        path: the file.
+        weights: its tensors by name.
+        spec: what `cnnzoo.build` rebuilds; unchecked.
+        classes: names of the classes; empty when they were not known.
+        preprocessing: how pictures become the model's input; ``None`` when that was not known.
+    """
+
+    path: Path
+    weights: dict[str, Tensor]
+    spec: Any
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing | None
 
 
 @dataclass(frozen=True)
@@ -83,12 +104,22 @@ def load_model(path: str | Path) -> LoadedModel:
         CnnzooError: the file is missing, truncated, not a cnnzoo model, of an unknown model, or
             its weights do not fit the model its spec describes.
     """
-    from cnnzoo.data import Preprocessing
+    file = read_model_file(path)
+    model = build_spec(file.spec, file.path)
+    fill(model, file.weights, f"The weights in {file.path}", file.spec["model"])
+    return LoadedModel(model.eval(), file.spec, file.classes, file.preprocessing)
 
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Read what a file that `save_model` wrote says, or the one in a run folder; build nothing.
+
+    Raises:
+        CnnzooError: the file is missing, truncated, or not a cnnzoo model.
+    """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         path = path / "model.safetensors"
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path's, no error for a name longer than a system allows
         raise CnnzooError(f"No model at {path}: a run folder or a .safetensors file was expected.")
     try:
         with safe_open(path, framework="pt") as file:
@@ -100,16 +131,13 @@ def load_model(path: str | Path) -> LoadedModel:
             " format; pickled files (.pt, .pth) are not read here on purpose."
         ) from error
     header = _read_header(path, metadata)
-    spec: Any = header.get("spec")
-    preprocessing = header.get("preprocessing")
-    model = build_spec(spec, path)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CnnzooError(f'The weights in {path} do not fit "{spec["model"]}": {error}') from None
-    names = tuple(str(name) for name in header.get("classes") or ())
-    ready = Preprocessing.from_json(preprocessing) if preprocessing else None
-    return LoadedModel(model.eval(), spec, names, ready)
+    return ModelFile(
+        path,
+        weights,
+        header.get("spec"),
+        _classes_of(path, header),
+        _preprocessing_of(path, header),
+    )
 
 
 def save(
@@ -162,11 +190,16 @@ def load(path: str | Path) -> nn.Module:
     return loaded.model
 
 
-def build_spec(spec: Any, path: str | Path) -> nn.Module:
-    """Build the model that ``spec`` describes, with new weights; ``path`` is where it was read.
+def build_spec(spec: Any, path: str | Path, **overrides: Any) -> nn.Module:
+    """Build the model that ``spec`` describes, with new weights.
+
+    Args:
+        spec: as it was read.
+        path: where it was read.
+        **overrides: arguments in place of those in it.
 
     Raises:
-        CnnzooError: there is no spec, or no such model.
+        CnnzooError: there is no spec, no such model, or it cannot be built as the spec says.
     """
     from cnnzoo.registry import build
 
@@ -175,7 +208,15 @@ def build_spec(spec: Any, path: str | Path) -> nn.Module:
             f"{path} does not say which model it is of: that model was not made by cnnzoo.build. "
             "Make it yourself and load the weights with safetensors.torch.load_file."
         )
-    return build(spec)
+    try:
+        return build(spec, **overrides)
+    except CnnzooError:
+        raise
+    except Exception as error:  # a size that no memory holds, or an argument of another type
+        raise CnnzooError(
+            f'"{spec.get("model")}" cannot be built as {path} describes it: '
+            f"{' '.join(str(error).split())[:200]}. The file may have been altered."
+        ) from error
 
 
 def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
@@ -186,8 +227,29 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
         )
     try:
         header = json.loads(metadata["cnnzoo"])
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CnnzooError(f"The header of {path} is no JSON ({error}): it was altered.") from None
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise CnnzooError(f"{path} is of another version of cnnzoo: it is no {_FORMAT!r}.")
     return header
+
+
+def _classes_of(path: Path, header: dict[str, Any]) -> tuple[str, ...]:
+    names = header.get("classes") or []
+    if not isinstance(names, list):
+        raise CnnzooError(
+            f"The header of {path} must list its classes; got {str(names)[:60]!r}: it was altered."
+        )
+    return tuple(str(name) for name in names)
+
+
+def _preprocessing_of(path: Path, header: dict[str, Any]) -> Preprocessing | None:
+    from cnnzoo.data import Preprocessing
+
+    values = header.get("preprocessing")
+    if not values:
+        return None
+    try:
+        return Preprocessing.from_json(values)
+    except CnnzooError as error:
+        raise CnnzooError(f"The header of {path} was altered. {error}") from None

@@ -183,7 +183,7 @@ def _resolve(
     if ready is None:
         raise CnnzooError(
             "The model does not know how pictures become its input. Pass preprocessing= (a data "
-            "set has it as .preprocessing), or use a run folder."
+            "set has it as .preprocessing), or use a run folder or trained weights."
         )
     names = tuple(str(name) for name in names or ())
     if len(set(names)) != len(names):

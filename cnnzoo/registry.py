@@ -304,7 +304,7 @@ register_dataset = datasets.register
 
 
 def build(model: str | Mapping[str, Any], /, **overrides: Any) -> nn.Module:
-    """Build a model by name, or rebuild one from the ``spec`` of another.
+    """Build a model with new weights; the public `cnnzoo.build` has trained ones, too.
 
     Args:
         model: a registered name (see `list_models`), or a spec: ``{"model": …, "arguments": …}``.
@@ -322,7 +322,7 @@ def build(model: str | Mapping[str, Any], /, **overrides: Any) -> nn.Module:
     >>> model.spec["arguments"]["num_classes"], build(model.spec).spec == model.spec
     (3, True)
     """
-    name, given = (model, {}) if isinstance(model, str) else _read_spec(model)
+    name, given = read_spec(model)
     entry = models.info(name)
     arguments = entry.bind(models.kind, {**given, **overrides})
     try:
@@ -358,11 +358,22 @@ def model_info(name: str) -> Entry[nn.Module]:
     return models.info(name)
 
 
-def _read_spec(spec: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    name, arguments = spec.get("model"), spec.get("arguments", {})
+def read_spec(spec: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and the arguments in a spec; a name alone has none.
+
+    Raises:
+        CnnzooError: it is no spec.
+
+    >>> read_spec({"model": "lenet5", "arguments": {"num_classes": 3}})
+    ('lenet5', {'num_classes': 3})
+    """
+    if isinstance(spec, str):
+        return spec, {}
+    known = spec if isinstance(spec, Mapping) else {}
+    name, arguments = known.get("model"), known.get("arguments", {})
     if not isinstance(name, str) or not isinstance(arguments, Mapping):
         raise CnnzooError(
             'A spec looks like {"model": "mnist_cnn", "arguments": {"num_classes": 10}}; '
-            f"got {dict(spec)!r}."
+            f"got {spec!r:.200}."
         )
     return name, arguments

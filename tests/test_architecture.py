@@ -31,7 +31,11 @@ ARROWS = {
     "models": {"layers", "registry", "errors"},
     "data": {"seeds", "registry", "errors", "files", "pictures"},
     # a trained model as a file: writing needs nothing, reading rebuilds by name
-    "model_file": {"errors", "files", "registry", "data"},
+    "filling": {"errors"},
+    "model_file": {"errors", "files", "filling", "registry", "data"},
+    # trained weights come with the model they are of: by name, path or address
+    "weights": {"errors", "files", "lazy", "filling", "model_file", "registry", "data"},
+    "building": {"errors", "registry", "weights"},
     "plots": {"errors", "files"},
     # receives objects; what it imports beyond errors only writes artifacts
     "train": {"seeds", "errors", "lazy", "files", "machine", "model_file", "plots"},
@@ -42,6 +46,30 @@ ARROWS = {
     "swapping": {"modes", "errors", "layers"},
     "pictures": {"errors"},
     "prediction": {"errors", "model_file", "pictures", "data"},
+    # one page that shows the whole of a network at work
+    "demo": {
+        "errors",
+        "feature_maps",
+        "layers",
+        "lazy",
+        "model_file",
+        "pictures",
+        "prediction",
+        "weights",
+    },
+    # what a plugin is held to: it looks at all that can be registered
+    "conformance": {
+        "errors",
+        "registry",
+        "plugins",
+        "lazy",
+        "layers",
+        "ops",
+        "data",
+        "model_file",
+        "feature_maps",
+        "fusing",
+    },
 }
 EVERYTHING = {"__init__", "__main__", "cli"}  # the one place where everything meets
 

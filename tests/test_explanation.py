@@ -74,7 +74,7 @@ def test_command():
     assert json.loads(found.output)[0]["input_shape"] == [128, 3, 32, 32]
     wrong = CliRunner().invoke(main, ["explain", "lenet5", "--input", "3x32"])
     assert wrong.exit_code == 2
-    assert "takes C,H,W" in wrong.output
+    assert "expected channels, height and width" in wrong.output
 
 
 @pytest.mark.parametrize(

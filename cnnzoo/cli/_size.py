@@ -25,3 +25,12 @@ class ImageSize(click.ParamType[tuple[int, int, int]]):
         if min(channels, height, width) < 1:
             self.fail(f"expected positive numbers; got {value!r}.")
         return channels, height, width
+
+
+def in_size(size: tuple[int, int, int] | None) -> dict[str, Any]:
+    """Return the arguments of a model for images of a size; ``None``: those it has by default.
+
+    >>> in_size((3, 32, 48))
+    {'in_channels': 3, 'image_size': (32, 48)}
+    """
+    return {"in_channels": size[0], "image_size": size[1:]} if size else {}

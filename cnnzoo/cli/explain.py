@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from cnnzoo.cli._output import json_option, print_json
-from cnnzoo.cli._size import ImageSize
+from cnnzoo.cli._size import ImageSize, in_size
 
 _EXAMPLES = """\b
 Examples:
@@ -31,8 +31,7 @@ def command(name: str, size: tuple[int, int, int] | None, batch_size: int, as_js
     from cnnzoo.explanation import explain
     from cnnzoo.registry import build
 
-    arguments = {"in_channels": size[0], "image_size": size[1:]} if size else {}
-    model = build(name, **arguments)
+    model = build(name, **in_size(size))
     report = explain(model, batch_size=batch_size)
     if as_json:
         print_json([dataclasses.asdict(each) for each in report])

@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from cnnzoo.cli._output import json_option, print_json
-from cnnzoo.cli._size import ImageSize
+from cnnzoo.cli._size import ImageSize, in_size
 from cnnzoo.errors import CnnzooError
 
 _EXAMPLES = """\b
@@ -33,11 +33,7 @@ def command(name: str, size: tuple[int, int, int] | None, batch_size: int, as_js
 
     from cnnzoo import build, fuse
 
-    arguments = {}
-    if size:
-        channels, height, width = size
-        arguments = {"in_channels": channels, "image_size": (height, width)}
-    model = build(name, **arguments).eval()
+    model = build(name, **in_size(size)).eval()
     try:
         shape = (int(model.in_channels), *(int(n) for n in model.image_size))  # type: ignore[arg-type, union-attr]
     except (AttributeError, TypeError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnnzoo.cli import _weights
 from cnnzoo.cli._output import json_option, print_json
 from cnnzoo.errors import CnnzooError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
 Examples:
+  cnnzoo predict --weights mnist photo.png --autofix
   cnnzoo predict runs/mnist_cnn-digits photo.png
   cnnzoo predict runs/mnist_cnn-digits *.png --autofix --top 3
   cnnzoo predict runs/mnist_cnn-digits photo.png --json
@@ -22,10 +24,10 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("run", type=click.Path(path_type=Path))
 @click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…"
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="[RUN] IMAGE…"
 )
+@_weights.weights_options
 @click.option("--autofix", is_flag=True, help="Repair what the warnings name before predicting.")
 @click.option(
     "--top", type=click.IntRange(min=1), default=1, show_default=True, help="Show N classes."
@@ -34,25 +36,31 @@ Examples:
 @click.pass_context
 def command(
     context: click.Context,
-    run: Path,
-    images: tuple[Path, ...],
+    paths: tuple[Path, ...],
+    weights: str | None,
+    model: str | None,
     autofix: bool,
     top: int,
     as_json: bool,
 ) -> None:
-    """Predict the class of every IMAGE with the model of the folder RUN.
+    """Predict the class of every IMAGE with the model of the folder RUN, or with --weights.
 
     A picture that cannot be read is named and does not stop the others; the exit code is 2 then.
     """
-    from cnnzoo.model_file import load_model
     from cnnzoo.prediction import predict
 
-    loaded = load_model(run)
+    run, images = (None, paths) if weights is not None else (paths[0], paths[1:])
+    if not images:
+        raise CnnzooError(
+            f"Expected a run folder and pictures; got {paths[0]} alone. Without a run: "
+            "cnnzoo predict --weights mnist PICTURE.png"
+        )
+    trained = _weights.load_trained(run, weights, model)
     report: list[dict[str, Any]] = []
     failed = False
     for path in images:
         try:
-            answer = predict(loaded, path, autofix=autofix)
+            answer = predict(trained, path, autofix=autofix)
         except CnnzooError as error:
             failed = True
             report.append({"image": str(path), "error": str(error)})

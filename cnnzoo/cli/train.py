@@ -26,6 +26,7 @@ Examples:
   cnnzoo train mnist_cnn --data mnist --recipe fast --profile
   cnnzoo train lenet5 --set form=classic
   cnnzoo train mnist_cnn --data folder --root my_pictures
+  cnnzoo train mnist_cnn --data folder --root my_pictures --weights mnist --adapt
   cnnzoo train --resume RUN --epochs 20
 """
 
@@ -63,6 +64,10 @@ def _settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Argument of the model."
 )
+@click.option(
+    "--weights", metavar="NAME|PATH|ADDRESS", help="Weights to start from: see `cnnzoo weights`."
+)
+@click.option("--adapt", is_flag=True, help="Fit them to other channels, classes or image sizes.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: torch's].")
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Log for TensorBoard too."
@@ -80,6 +85,8 @@ def command(
     force: bool,
     resume: Path | None,
     overrides: tuple[str, ...],
+    weights: str | None,
+    adapt: bool,
     threads: int | None,
     tensorboard: Path | None,
     profile: bool,
@@ -106,6 +113,8 @@ def command(
                 raise CnnzooError(
                     "A resumed run keeps its settings: give no --recipe with --resume."
                 )
+            if weights or adapt:
+                raise CnnzooError("A resumed run has its weights: give none with --resume.")
             run = resume
             trainer = _resume(run, name, given, progress)
             with processes.one_first():
@@ -113,6 +122,8 @@ def command(
         elif name:
             described = _data.describe_data(data or "digits", root, data_options)
             arguments = _data.parse_pairs("--set", overrides)
+            if weights or adapt:
+                arguments |= {"weights": weights, "adapt": adapt}
             if recipe:
                 given = load_recipe(recipe) | given
             run = processes.from_main(lambda: _claim(out, name, described["name"], force, given))
@@ -179,7 +190,8 @@ def _start(
     """Build the model that fits the data, and its trainer."""
     import torch
 
-    from cnnzoo.registry import build, model_info
+    from cnnzoo.building import build
+    from cnnzoo.registry import model_info
     from cnnzoo.train import TrainConfig, Trainer
 
     legal = model_info(name).arguments
@@ -192,8 +204,12 @@ def _start(
     }
     torch.manual_seed(config.seed)
     model = build(name, **{k: v for k, v in fitting.items() if k in legal} | overrides)
+    record = {"data": data} | {k: overrides[k] for k in ("weights", "adapt") if k in overrides}
+    if progress:
+        for change in getattr(model, "adapted", ()):
+            click.echo(f"Adapted: {change}.")
     return Trainer(
-        model, out=run, force=force, progress=progress, record={"data": data}, **config.to_json()
+        model, out=run, force=force, progress=progress, record=record, **config.to_json()
     )
 
 

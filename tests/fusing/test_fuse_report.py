@@ -194,7 +194,7 @@ def test_the_command():
 def test_the_command_with_a_bad_size():
     run = CliRunner().invoke(main, ["fuse", "mnist_cnn", "--input", "3x2"])
     assert run.exit_code == 2
-    assert "--input takes C,H,W" in run.output
+    assert "expected channels, height and width" in run.output
 
 
 def test_a_forward_of_its_own_object():
