@@ -6,10 +6,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What, when changed, asks for a new installation (editable: Python files do not).
-SOURCES := pyproject.toml setup.py $(wildcard csrc/*.cpp csrc/*.h csrc/cpu/*)
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*.cpp csrc/*.h csrc/cpu/* csrc/cuda/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-deep sanitize check bench bench-quick calibrate format clean
+.PHONY: help quickstart test test-deep sanitize check bench bench-quick calibrate cards demo docs docs-fast bench-cuda cuda-report docs-translations \
+        format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | \
@@ -35,6 +36,9 @@ check: $(VENV)/.dev  ## Check format, lint, types, architecture and the examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m pytest -q --doctest-modules cnnzoo
+	$(BIN)/python -m benchmarks.cards check
+	$(BIN)/python docs/build.py --fast
+	$(BIN)/python docs/_ext/zoodocs/catalogues.py check
 
 bench: $(VENV)/.bench  ## Compare the operator with everyone: JSON, tables, a picture (12 minutes)
 	$(BIN)/python -m benchmarks.compare
@@ -42,8 +46,29 @@ bench: $(VENV)/.bench  ## Compare the operator with everyone: JSON, tables, a pi
 bench-quick: $(VENV)/.bench  ## The same in two minutes, without torch.compile
 	$(BIN)/python -m benchmarks.compare --quick
 
+bench-cuda: $(VENV)/.bench  ## Compare the CUDA kernels with PyTorch on this machine's GPU
+	$(BIN)/python -m benchmarks.cuda_compare
+
+cuda-report: $(VENV)/.dev  ## Compile the CUDA kernels and show what they take (needs nvcc, no GPU)
+	cd tests/cuda && ../../$(BIN)/python -m gates
+
 calibrate: $(VENV)/.dev  ## Time the operator's choices for this instruction set, and ship them
 	$(BIN)/python -m benchmarks.calibrate
+
+cards: $(VENV)/.dev  ## Measure the bundled weights: their cards, and the table in docs/models.md
+	$(BIN)/python -m benchmarks.cards
+
+demo: $(VENV)/.dev  ## Draw a digit in the browser and look into the network
+	$(BIN)/cnnzoo demo
+
+docs: $(VENV)/.dev  ## Build the site, tutorials run, in English and Chinese (10 minutes)
+	$(BIN)/python docs/build.py
+
+docs-fast: $(VENV)/.dev  ## Build the English pages without running the tutorials
+	$(BIN)/python docs/build.py --fast
+
+docs-translations: $(VENV)/.dev  ## Count missing translations; more than allowed fails
+	$(BIN)/python docs/_ext/zoodocs/catalogues.py check
 
 format: $(VENV)/.dev  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
