@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cnnzoo.data import load_data as load_data
     from cnnzoo.errors import CnnzooError as CnnzooError
     from cnnzoo.explanation import explain as explain
+    from cnnzoo.exporting import export as export
     from cnnzoo.feature_maps import features as features
     from cnnzoo.fusing import fuse as fuse
     from cnnzoo.layers import ConvReluMaxPool as ConvReluMaxPool
@@ -50,6 +51,7 @@ _HOME = {
     "Trainer": "cnnzoo.train",
     "build": "cnnzoo.building",
     "explain": "cnnzoo.explanation",
+    "export": "cnnzoo.exporting",
     "features": "cnnzoo.feature_maps",
     "fuse": "cnnzoo.fusing",
     "list_models": "cnnzoo.registry",

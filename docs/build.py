@@ -86,13 +86,15 @@ def python_warnings(pages: Path) -> list[str]:
 
 
 def literal_stars(pages: Path) -> list[str]:
-    """Find bold that stayed ``**``: beside Chinese letters it is not recognised, silently."""
+    """Find bold that stayed ``**``: beside Chinese letters it is not recognised, silently.
+
+    The stars of Python's ``**keywords`` stand in signatures, and in the lists of arguments.
+    """
+    code = re.compile(r"<(pre|code|script)\b.*?</\1>|<dt class=\"sig\b.*?</dt>", re.S)
     found = []
     for page in sorted(pages.rglob("*.html")):
-        text = re.sub(
-            r"<(pre|code|script)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S
-        )
-        if match := re.search(r".{0,20}\*\*.{0,20}", text):
+        text = code.sub("", page.read_text(encoding="utf-8"))
+        if match := re.search(r".{0,20}(?<!<strong>)\*\*.{0,20}", text):
             found.append(f"{page.relative_to(pages)}: bold that is none: {match.group()}")
     return found
 

@@ -87,6 +87,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # -- Tutorials -------------------------------------------------------------------------------------
 sphinx_gallery_conf = {
+    "capture_repr": (),  # a tutorial prints what it wants to show
     "examples_dirs": ["tutorials"],
     "gallery_dirs": ["learn"],
     "filename_pattern": "plot_",

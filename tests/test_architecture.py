@@ -41,6 +41,7 @@ ARROWS = {
     "train": {"seeds", "errors", "lazy", "files", "machine", "model_file", "plots"},
     "explanation": {"errors", "layers", "ops"},
     "fusing": {"errors", "layers", "ops"},
+    "exporting": {"errors", "lazy", "files", "ops", "data"},
     "feature_maps": {"errors"},
     "summary": {"modes", "errors", "ops"},
     "swapping": {"modes", "errors", "layers"},

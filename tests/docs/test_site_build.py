@@ -29,6 +29,10 @@ def test_bold_that_stayed_stars_is_found(tmp_path):
     assert len(site_build.literal_stars(tmp_path)) == 1
     page.write_text("<p>这是<b>粗体</b>字</p><pre>f(**more)</pre><code>**x</code>")
     assert site_build.literal_stars(tmp_path) == []
+    page.write_text(
+        '<dt class="sig">f(<span>**</span>kw)</dt><li><strong>**kw</strong> – more</li>'
+    )
+    assert site_build.literal_stars(tmp_path) == []
 
 
 def test_links_to_files_of_the_repository_lead_into_the_site():
