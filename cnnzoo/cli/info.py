@@ -43,7 +43,7 @@ def command(
     MACs are multiply-adds of a forward pass of the batch; activations are the outputs of the
     layers, all together.
     """
-    from cnnzoo import model_info
+    from cnnzoo import list_weights, model_info
 
     entry = model_info(name)
     arguments = {
@@ -60,6 +60,9 @@ def command(
     if entry.aliases:
         click.echo(f"Also called {', '.join(entry.aliases)}.")
     click.echo(f"Registered at {entry.origin}.")
+    for card in list_weights():
+        if card.model == entry.name:
+            click.echo(f'Weights "{card.data["name"]}": {card.accuracy_in_words} test accuracy.')
     print_table(["argument", "default"], [(k, repr(v)) for k, v in arguments.items()])
     if summary is not None:
         _print(summary)

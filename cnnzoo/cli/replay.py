@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnnzoo.cli import _data
 from cnnzoo.cli._output import json_option, print_json
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _EXAMPLES = """\b
 Examples:
@@ -38,11 +42,24 @@ def command(
     from cnnzoo.train.receipt import read_receipt
     from cnnzoo.train.replaying import replay
 
-    read_receipt(run)  # before the data is loaded
+    receipt = read_receipt(run)  # before the data is loaded
     splits = _data.load_for_run(run, data, root, data_options)
-    found = replay(run, splits.train, splits.test)
+    found = replay(run, splits.train, splits.test, model=_trained_before(receipt))
     if as_json:
         print_json(dataclasses.asdict(found))
     else:
         click.echo(found.sentence)
     context.exit(0 if found.identical else 1)
+
+
+def _trained_before(receipt: dict[str, Any]) -> nn.Module | None:
+    """Build the model of a run that began with trained weights; ``None``: it began with new ones."""
+    import torch
+
+    from cnnzoo.building import build
+
+    record = receipt.get("record") or {}
+    if not record.get("weights"):
+        return None
+    torch.manual_seed(receipt["config"]["seed"])  # an adapted head is drawn anew
+    return build(receipt["spec"], weights=record["weights"], adapt=record.get("adapt", False))

@@ -38,7 +38,7 @@ def fetch(
         CnnzooError: the download failed.
     """
     try:
-        with _impatient():
+        with impatient():
             download()
     except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
@@ -51,7 +51,7 @@ def fetch(
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def impatient() -> Iterator[None]:
     """Give up on silent connections: torchvision waits for ever and has no setting for it."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)

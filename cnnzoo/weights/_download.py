@@ -13,7 +13,7 @@ from urllib.parse import urldefrag, urlsplit
 
 import torch
 
-from cnnzoo.data._download import _impatient
+from cnnzoo.data._download import impatient
 from cnnzoo.errors import CnnzooError
 from cnnzoo.weights._cards import sha256_of
 
@@ -46,7 +46,7 @@ def fetch(address: str) -> Path:
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _impatient():
+        with impatient():
             torch.hub.download_url_to_file(
                 url, str(target), hash_prefix=wanted, progress=sys.stderr.isatty()
             )

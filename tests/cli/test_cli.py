@@ -71,7 +71,10 @@ def test_list():
 
 
 def test_info():
-    assert "90,678 parameters" in run("info mnist_cnn").output
+    shown = run("info mnist_cnn").output
+    assert "90,678 parameters" in shown
+    assert 'Weights "mnist": 99.' in shown
+    assert "Weights" not in run("info nin").output
     found = json.loads(run("info LENET --json").output)
     assert found["name"] == "lenet5"
     assert found["arguments"]["form"] == "modern"

@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import cnnzoo
 from cnnzoo.cli import main
@@ -206,3 +207,21 @@ def test_python_and_numpy_draw_alike_too(tmp_path):
     quiet(model(), epochs=1, out=tmp_path / "run").fit(Noisy())
     random.seed(2)
     assert replay(tmp_path / "run", Noisy(), test, model=model()).identical
+
+
+def test_a_run_that_began_with_bundled_weights(tmp_path):
+    run = tmp_path / "run"
+    cli(f"train single_layer_cnn --weights mnist --epochs 1 --out {run} --quiet", 0)
+    assert "identical" in cli(f"replay {run}", 0).output
+
+
+def test_a_run_whose_head_was_drawn_anew(tmp_path):
+    run, pictures = tmp_path / "run", tmp_path / "pictures"
+    for label, grey in (("dark", 0), ("light", 255)):
+        (pictures / label).mkdir(parents=True)
+        for number in range(10):
+            picture = Image.new("L", (28, 28), abs(grey - number))
+            picture.save(pictures / label / f"{number}.png")
+    data = f"--data folder --root {pictures}"
+    cli(f"train lenet5 {data} --weights mnist --adapt --epochs 1 --out {run} --quiet", 0)
+    assert "identical" in cli(f"replay {run} {data}", 0).output
