@@ -53,7 +53,7 @@ def command(
 
 
 def _trained_before(receipt: dict[str, Any]) -> nn.Module | None:
-    """Build the model of a run that began with trained weights; ``None``: it began with new ones."""
+    """Build the model of a run that began with trained weights; ``None``: it had new ones."""
     import torch
 
     from cnnzoo.building import build
