@@ -41,7 +41,7 @@ FLAGS = ["-O3", "-g0", "-std=c++17", "-fvisibility=hidden", "-Wall"]  # never -m
 REPORT = "_native_build.json"
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ["csrc/module.cpp", "csrc/bind_cpu.cpp", "csrc/cpu/*.cpp"]
+SOURCES = ["csrc/module.cpp", "csrc/bind_cpu.cpp", "csrc/bind_frozen.cpp", "csrc/cpu/*.cpp"]
 HEADERS = ["csrc/*.h", "csrc/cpu/*.h", "csrc/cpu/*.inl"]
 CUDA_SOURCES = ["csrc/module_cuda.cpp", "csrc/bind_cuda.cpp", "csrc/cuda/*.cpp"]
 CUDA_KERNELS = ["csrc/cuda/*.cu"]

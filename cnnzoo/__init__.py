@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnzoo.explanation import explain as explain
     from cnnzoo.exporting import export as export
     from cnnzoo.feature_maps import features as features
+    from cnnzoo.freezing import freeze as freeze
     from cnnzoo.fusing import fuse as fuse
     from cnnzoo.layers import ConvReluMaxPool as ConvReluMaxPool
     from cnnzoo.model_file import load as load
@@ -53,6 +54,7 @@ _HOME = {
     "explain": "cnnzoo.explanation",
     "export": "cnnzoo.exporting",
     "features": "cnnzoo.feature_maps",
+    "freeze": "cnnzoo.freezing",
     "fuse": "cnnzoo.fusing",
     "list_models": "cnnzoo.registry",
     "list_weights": "cnnzoo.weights",

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "conv_relu_maxpool.h"
+#include "cpu/frozen.h"
 
 namespace py = pybind11;
 
@@ -55,6 +56,16 @@ std::optional<std::string> covers(const std::array<int64_t, 17>& sizes) {
   return reason ? std::optional<std::string>(reason) : std::nullopt;
 }
 
+std::array<int64_t, 3> frozen_layout() {
+  std::string error;
+  const cnnzoo::Kernels* kernels = cnnzoo::current(&error);
+  if (!kernels) throw std::invalid_argument(error);
+  const cnnzoo::FrozenKernels* frozen = cnnzoo::frozen_kernels(*kernels);
+  if (!frozen) throw std::invalid_argument(std::string("no frozen kernels for ") + kernels->name);
+  const cnnzoo::FrozenLayout& layout = frozen->layout;
+  return {layout.lanes, layout.filters_in_block, layout.vectors_in_block};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -64,4 +75,5 @@ PYBIND11_MODULE(_C, m) {
   m.def("current_isa", &current_isa, "The instruction set in use; ValueError where CNNZOO_ISA asks for a missing one.");
   m.def("set_isa", &set_isa, py::arg("name"), "Use this instruction set from now on; ValueError lists the legal ones.");
   m.def("covers", &covers, py::arg("sizes"), "None, or why not: N C H W K R S, stride, padding, pool size, stride, padding.");
+  m.def("frozen_layout", &frozen_layout, "How weights are packed here: lanes, filters in a block, vectors in a block.");
 }

@@ -40,6 +40,7 @@ ARROWS = {
     # receives objects; what it imports beyond errors only writes artifacts
     "train": {"seeds", "errors", "lazy", "files", "machine", "model_file", "plots"},
     "explanation": {"errors", "layers", "ops"},
+    "freezing": {"errors", "fusing", "layers", "ops"},
     "fusing": {"errors", "layers", "ops"},
     "exporting": {"errors", "lazy", "files", "ops", "data"},
     "feature_maps": {"errors"},

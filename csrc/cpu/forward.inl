@@ -57,12 +57,9 @@ Plane plane(const ForwardPass& f, int64_t n, int64_t p0, int64_t p1, char* scrat
   return {patch - begin * f.plan.columns * width, g.stride_h * f.plan.columns * width, g.stride_w * width, block};
 }
 
-void forward(const Forward& call, void* workspace, const Pool& pool) {
-  const Geometry& g = call.geometry;
-  if (g.N == 0) return;
-  const ForwardPass f(call, ForwardPlan(g, pool.threads, reads_in_place(call)), workspace);
-  pack_filters(f, pool);
-  find_taps(f);
+// Every image of a pass whose weights, bias and offsets are ready.
+void forward_images(const ForwardPass& f, const Pool& pool) {
+  const Geometry& g = f.g;
   parallel(pool, g.N * f.plan.strips, 1, [&](int64_t lane, int64_t begin, int64_t end) {
     char* scratch = f.lanes + size_t(lane) * f.plan.lane_bytes;
     for (int64_t i = begin; i < end; ++i) {
@@ -77,4 +74,13 @@ void forward(const Forward& call, void* workspace, const Pool& pool) {
       }
     }
   });
+}
+
+void forward(const Forward& call, void* workspace, const Pool& pool) {
+  const Geometry& g = call.geometry;
+  if (g.N == 0) return;
+  const ForwardPass f(call, ForwardPlan(g, pool.threads, reads_in_place(call)), workspace);
+  pack_filters(f, pool);
+  find_taps(f);
+  forward_images(f, pool);
 }

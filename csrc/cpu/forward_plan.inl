@@ -69,13 +69,12 @@ struct ForwardPass {
   char* const lanes;
 
   ForwardPass(const Forward& call, const ForwardPlan& plan, void* workspace)
-      : call(call),
-        g(call.geometry),
-        plan(plan),
-        weights(at<float>(workspace, plan.weights)),
-        bias(at<float>(workspace, plan.bias)),
-        offsets(at<ptrdiff_t>(workspace, plan.offsets)),
-        lanes(at<char>(workspace, plan.lanes)) {}
+      : ForwardPass(call, plan, at<float>(workspace, plan.weights), at<float>(workspace, plan.bias),
+                    at<ptrdiff_t>(workspace, plan.offsets), at<char>(workspace, plan.lanes)) {}
+
+  // Every piece in memory of its own: packed weights may outlive a pass.
+  ForwardPass(const Forward& call, const ForwardPlan& plan, float* weights, float* bias, ptrdiff_t* offsets, char* lanes)
+      : call(call), g(call.geometry), plan(plan), weights(weights), bias(bias), offsets(offsets), lanes(lanes) {}
 };
 
 // Pooled rows [p0, p1) of image n for one block of filters: what a road works on.

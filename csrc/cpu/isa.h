@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../conv_relu_maxpool.h"
+#include "frozen.h"
 
 namespace cnnzoo {
 

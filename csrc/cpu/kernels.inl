@@ -28,6 +28,8 @@
 
 #include "backward_input.inl"
 
+#include "frozen.inl"
+
 size_t workspace_bytes(Pass pass, const Geometry& geometry, int threads) {
   switch (pass) {
     case Pass::forward: return forward_workspace(geometry, threads);

@@ -1,0 +1,191 @@
+// `frozen_run` for torch, through its stable ABI: a run of layers in one call. cnnzoo/ops/_frozen.py holds the schema
+// and packs weights and plan; this file checks both against each other and hands pointers to cpu/frozen.h.
+//
+//   x       (N, C, H, W) or (N, in), float32
+//   packed  float32: every stage's weights and biases
+//   plan    int64: HEADER numbers, then STAGE numbers a stage
+//           header  lanes, filters in a block, vectors in a block (cpu/frozen.h), stages
+//           stage   kind, offset of weights, of biases, floats of weights, of biases, then
+//                   convolution: C H W K R S, stride, padding, pool size, pool stride, pool padding (height, width)
+//                   linear: in, out, relu      scale: C H W
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "cpu/frozen.h"
+
+namespace {
+
+using cnnzoo::FrozenStage;
+using torch::stable::Tensor;
+using torch::stable::detail::from;
+using torch::stable::detail::to;
+
+constexpr int64_t HEADER = 4, STAGE = 21, MOST_STAGES = 64;
+
+constexpr int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+
+struct Body {
+  void (*run)(void*, int64_t, int64_t);
+  void* ctx;
+};
+
+// As in bind_cpu.cpp: OpenMP's threads do not survive a fork, so a child works alone, with the same bits.
+std::atomic<bool> used_threads{false}, works_alone{false};
+[[maybe_unused]] const int watch_forks = pthread_atfork(nullptr, nullptr, [] { works_alone = used_threads.load(); });
+
+void run_on_torch_threads(void*, int64_t tasks, void (*run)(void*, int64_t, int64_t), void* ctx) {
+  if (tasks <= 1 || works_alone) return run(ctx, 0, tasks);
+  used_threads = true;
+  Body body{run, ctx};
+  const auto call = [](int64_t begin, int64_t end, void* it) {
+    const Body* body = static_cast<const Body*>(it);
+    body->run(body->ctx, begin, end);
+  };
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_parallel_for(0, tasks, 1, call, &body));
+}
+
+// One for each thread that calls, and kept: a fresh one would cost page faults in every call.
+void* workspace(size_t size) {
+  struct Buffer {
+    void* data = nullptr;
+    size_t size = 0;
+    ~Buffer() { std::free(data); }
+  };
+  thread_local Buffer buffer;
+  if (buffer.size < size) {
+    std::free(buffer.data);
+    buffer.size = (size + size / 4 + 4095) / 4096 * 4096;
+    buffer.data = std::aligned_alloc(64, buffer.size);
+    if (!buffer.data) buffer.size = 0;
+    STD_TORCH_CHECK(buffer.data, "not enough memory for a workspace of ", size, " bytes");
+  }
+  return buffer.data;
+}
+
+bool is_dense(const Tensor& tensor, int32_t dtype, int64_t dim) {
+  int32_t got_dtype;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(tensor.get(), &got_dtype));
+  return got_dtype == dtype && tensor.dim() == dim && tensor.is_contiguous();
+}
+
+// A stage as the kernels take it, and whether its weights and biases are as many as its sizes ask for.
+FrozenStage read_stage(const int64_t* p, const cnnzoo::FrozenLayout& layout, const float* packed, int64_t floats) {
+  FrozenStage stage{};
+  stage.kind = p[0];
+  const int64_t *s = p + 5, weights = p[3], biases = p[4];
+  STD_TORCH_CHECK(p[1] >= 0 && p[2] >= 0 && weights >= 0 && biases >= 0 && p[1] <= floats - weights &&
+                      p[2] <= floats - biases,
+                  "frozen_run: the plan points outside of the packed weights");
+  stage.weight = packed + p[1];
+  stage.bias = packed + p[2];
+  cnnzoo::Geometry& g = stage.geometry;
+  int64_t want_weights = -1, want_biases = -1;
+  if (stage.kind == FrozenStage::convolution) {
+    g = {1, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13], s[14], s[15]};
+    const char* reason = cnnzoo::covers(g);
+    STD_TORCH_CHECK(!reason, "frozen_run: ", reason ? reason : "");
+    want_biases = round_up(g.K, layout.filters_in_block);
+    want_weights = want_biases * g.C * g.R * g.S;
+  } else if (stage.kind == FrozenStage::linear) {
+    stage.in = s[0], stage.out = s[1], stage.relu = s[2] != 0;
+    STD_TORCH_CHECK(stage.in > 0 && stage.out > 0 && stage.in < (1 << 30) && stage.out < (1 << 30),
+                    "frozen_run: a linear layer without features");
+    want_biases = round_up(stage.out, layout.lanes);
+    want_weights = want_biases * stage.in;
+  } else if (stage.kind == FrozenStage::scale) {
+    g.C = s[0], g.H = s[1], g.W = s[2];
+    want_weights = want_biases = round_up(g.C, layout.lanes);
+  }
+  STD_TORCH_CHECK(weights == want_weights && biases == want_biases, "frozen_run: weights of other sizes than the plan");
+  return stage;
+}
+
+// Whether the stages follow one another: sizes, and convolutions before linear layers.
+bool fits(const FrozenStage* stages, int64_t count) {
+  if (stages[0].kind == FrozenStage::scale) return false;
+  int64_t c = stages[0].geometry.C, h = stages[0].geometry.H, w = stages[0].geometry.W, features = stages[0].in;
+  bool flat = stages[0].kind == FrozenStage::linear;
+  for (int64_t i = 0; i < count; ++i) {
+    const FrozenStage& stage = stages[i];
+    const cnnzoo::Geometry& g = stage.geometry;
+    if (stage.kind == FrozenStage::linear) {
+      if (stage.in != (flat ? features : c * h * w)) return false;
+      flat = true, features = stage.out;
+      continue;
+    }
+    if (flat || g.C != c || g.H != h || g.W != w) return false;
+    if (stage.kind == FrozenStage::convolution) c = g.K, h = g.P(), w = g.Q();
+  }
+  return true;
+}
+
+// x, packed, plan, out → y (N, out) or (N, K, P, Q); out = [out] or [K, P, Q] is there for the fake kernel
+void frozen_run(StableIValue* stack, uint64_t, uint64_t) {
+  Tensor x = to<Tensor>(stack[0]);
+  const Tensor packed = to<Tensor>(stack[1]), plan = to<Tensor>(stack[2]);
+  torch_delete_list(to<StableListHandle>(stack[3]));
+  STD_TORCH_CHECK(is_dense(packed, aoti_torch_dtype_float32(), 1) && is_dense(plan, aoti_torch_dtype_int64(), 1),
+                  "frozen_run: expected packed weights (float32) and a plan (int64), each in one dense row");
+  const int64_t* numbers = static_cast<const int64_t*>(plan.data_ptr());
+  const int64_t length = plan.numel(), count = length < HEADER ? 0 : numbers[3];
+  STD_TORCH_CHECK(count > 0 && count <= MOST_STAGES && length == HEADER + count * STAGE,
+                  "frozen_run: expected a plan of 1 to 64 stages");
+
+  std::string error;
+  const cnnzoo::Kernels* chosen = cnnzoo::current(&error);
+  STD_TORCH_CHECK(chosen, error);
+  const cnnzoo::FrozenKernels* kernels = cnnzoo::frozen_kernels(*chosen);
+  STD_TORCH_CHECK(kernels, "frozen_run: no frozen kernels for ", chosen->name);
+  const cnnzoo::FrozenLayout& layout = kernels->layout;
+  STD_TORCH_CHECK(
+      numbers[0] == layout.lanes && numbers[1] == layout.filters_in_block && numbers[2] == layout.vectors_in_block,
+      "frozen_run: these weights were packed for another instruction set than ", kernels->name);
+
+  FrozenStage stages[MOST_STAGES];
+  for (int64_t i = 0; i < count; ++i)
+    stages[i] = read_stage(numbers + HEADER + i * STAGE, layout, static_cast<const float*>(packed.data_ptr()),
+                           packed.numel());
+  STD_TORCH_CHECK(fits(stages, count), "frozen_run: the stages of the plan do not follow one another");
+
+  const bool images = stages[0].kind == FrozenStage::convolution;
+  const cnnzoo::Geometry& g = stages[0].geometry;
+  int32_t dtype;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(x.get(), &dtype));
+  STD_TORCH_CHECK(dtype == aoti_torch_dtype_float32() && x.dim() == (images ? 4 : 2), "frozen_run: expected x of float32");
+  STD_TORCH_CHECK(images ? x.size(1) == g.C && x.size(2) == g.H && x.size(3) == g.W : x.size(1) == stages[0].in,
+                  "frozen_run: x is of another shape than the plan");
+  if (!images && !x.is_contiguous()) x = torch::stable::contiguous(x);
+
+  const int64_t n = x.size(0);
+  const FrozenStage& last = stages[count - 1];
+  const bool maps = last.kind != FrozenStage::linear;
+  const bool conv = last.kind == FrozenStage::convolution;
+  const cnnzoo::Geometry& e = last.geometry;
+  const int64_t c = !maps ? last.out : conv ? e.K : e.C, h = conv ? e.P() : e.H, w = conv ? e.Q() : e.W;
+  const int64_t sizes[4] = {n, c, h, w}, strides[4] = {maps ? c * h * w : c, 1, w * c, c};
+  AtenTensorHandle handle;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(maps ? 4 : 2, sizes, strides, aoti_torch_dtype_float32(),
+                                                         aoti_torch_device_type_cpu(), 0, &handle));
+  const Tensor y(handle);
+
+  cnnzoo::Frozen call{stages, count, n, {static_cast<const float*>(x.data_ptr()), {x.stride(0), x.stride(1)}},
+                      static_cast<float*>(y.data_ptr())};
+  if (images) call.x.stride[2] = x.stride(2), call.x.stride[3] = x.stride(3);
+  uint32_t threads;
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
+  const cnnzoo::Pool pool{int(threads), run_on_torch_threads, nullptr};
+  kernels->run(call, workspace(kernels->workspace_bytes(call, pool.threads)), pool);
+  stack[0] = from(y);
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(cnnzoo, CPU, m) { m.impl("frozen_run", frozen_run); }
