@@ -10,6 +10,7 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference"
 MODULES = (
     "cnnzoo",
     "cnnzoo.data",
+    "cnnzoo.exporting",
     "cnnzoo.freezing",
     "cnnzoo.fusing",
     "cnnzoo.layers",
