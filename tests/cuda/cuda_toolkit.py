@@ -1,15 +1,18 @@
 """The CUDA toolkit as the build finds it; tests that need it skip by name without it.
 
-CNNZOO_REQUIRE_NVCC=1, as CI sets it, makes a missing toolkit a failure.
+CNNZOO_REQUIRE_NVCC=1, as CI sets it, makes a missing toolkit a failure. The emulated tests need the
+toolkit's headers alone, which pip has, too (nvidia-cuda-crt, nvidia-cuda-runtime).
 """
 
 import importlib.util
 import os
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+HEADERS = ("cuda_fp16.h", "cuda_runtime_api.h", "crt/host_defines.h")
 
 
 def setup_py():
@@ -29,3 +32,14 @@ def required_toolkit():
             pytest.fail(f"CNNZOO_REQUIRE_NVCC is set, but this {why}")
         pytest.skip(why)
     return found
+
+
+def folder_of_headers():
+    """Return the folder whose ``include`` has CUDA's headers: the toolkit's, else pip's."""
+    found = setup_py().find_toolkit()
+    if found is not None:
+        return found.root
+    for folder in sorted(Path(sysconfig.get_path("purelib")).glob("nvidia/cu*")):
+        if all((folder / "include" / name).exists() for name in HEADERS):
+            return folder
+    return required_toolkit().root  # skips, or fails where it is required
