@@ -4,6 +4,7 @@ Skips by name without chromium and playwright; ``CNNZOO_REQUIRE_BROWSER=1`` make
 """
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +24,10 @@ class Visit:
         self.complaints, self.requests = [], []
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.answered = 0
         self.page.on("request", lambda request: self.requests.append(request.url))
+        for end in ("requestfinished", "requestfailed"):
+            self.page.on(end, self._answered)
         self.page.set_default_timeout(SOON)
         self.page.goto(address)
         self.page.wait_for_selector("#network option", state="attached")
@@ -31,6 +35,19 @@ class Visit:
     def _heard(self, message):
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
+
+    def _answered(self, request):
+        self.answered += 1
+
+    def settle(self):
+        """Wait until every question is answered and no other follows."""
+        give_up = time.monotonic() + SOON / 1000
+        while True:
+            asked = len(self.requests)
+            self.page.wait_for_timeout(300)
+            if self.answered == asked == len(self.requests):
+                return
+            assert time.monotonic() < give_up, self.requests[-3:]
 
     def places(self, points):
         box = self.page.locator("#paper").bounding_box()
@@ -141,9 +158,11 @@ def test_a_map_is_taken_apart(visit):
     seen = visit()
     seen.draw(SEVEN)
     seen.expect("#label", "^7$")
+    seen.settle()  # a map that is open follows the pen, and so do its numbers
     assert seen.page.locator(".tiles button").count() == 64
     seen.page.locator(".tiles").first.locator("button").nth(9).click()
     seen.expect("#detail-name", "^Map 9 of conv1$")
+    seen.settle()
     assert seen.page.locator("#kernel td").count() == 9
     assert seen.page.locator("#pool td").count() == 4
     assert seen.page.locator("#pool td.winner").count() == 1
