@@ -1,7 +1,7 @@
 """The CUDA toolkit as the build finds it; tests that need it skip by name without it.
 
 CNNZOO_REQUIRE_NVCC=1, as CI sets it, makes a missing toolkit a failure. The emulated tests need the
-toolkit's headers alone, which pip has, too (nvidia-cuda-crt, nvidia-cuda-runtime).
+toolkit's headers alone, which pip has, too (nvidia-cuda-cccl, -crt, -runtime).
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEADERS = ("cuda_fp16.h", "cuda_runtime_api.h", "crt/host_defines.h")
+HEADERS = ("cuda_fp16.h", "cuda_runtime_api.h", "crt/host_defines.h", "nv/target")
 
 
 def setup_py():
