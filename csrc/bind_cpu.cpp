@@ -6,18 +6,17 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <pthread.h>
-
-#include <atomic>
-#include <cstdlib>
 #include <initializer_list>
 #include <optional>
 #include <string>
 
 #include "conv_relu_maxpool.h"
+#include "torch_threads.h"
 
 namespace {
 
+using cnnzoo::binding::run_on_torch_threads;
+using cnnzoo::binding::workspace;
 using torch::stable::Tensor;
 using torch::stable::detail::from;
 using torch::stable::detail::to;
@@ -105,45 +104,6 @@ cnnzoo::Strided strided(const Tensor& tensor) {
 
 float* floats(const Tensor& tensor) { return static_cast<float*>(tensor.data_ptr()); }
 uint8_t* bytes(const Tensor& tensor) { return static_cast<uint8_t*>(tensor.data_ptr()); }
-
-struct Body {
-  void (*run)(void*, int64_t, int64_t);
-  void* ctx;
-};
-
-// OpenMP's threads do not survive a fork, and waiting for them would never end: a child of a process that has used them
-// works alone, with the same bits.
-std::atomic<bool> used_threads{false}, works_alone{false};
-[[maybe_unused]] const int watch_forks = pthread_atfork(nullptr, nullptr, [] { works_alone = used_threads.load(); });
-
-void run_on_torch_threads(void*, int64_t tasks, void (*run)(void*, int64_t, int64_t), void* ctx) {
-  if (tasks <= 1 || works_alone) return run(ctx, 0, tasks);
-  used_threads = true;
-  Body body{run, ctx};
-  const auto call = [](int64_t begin, int64_t end, void* it) {
-    const Body* body = static_cast<const Body*>(it);
-    body->run(body->ctx, begin, end);
-  };
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_parallel_for(0, tasks, 1, call, &body));
-}
-
-// One for each thread that calls, and kept: a fresh one would cost page faults on every step.
-void* workspace(size_t size) {
-  struct Buffer {
-    void* data = nullptr;
-    size_t size = 0;
-    ~Buffer() { std::free(data); }
-  };
-  thread_local Buffer buffer;
-  if (buffer.size < size) {
-    std::free(buffer.data);
-    buffer.size = (size + size / 4 + 4095) / 4096 * 4096;
-    buffer.data = std::aligned_alloc(64, buffer.size);
-    if (!buffer.data) buffer.size = 0;
-    STD_TORCH_CHECK(buffer.data, "not enough memory for a workspace of ", size, " bytes");
-  }
-  return buffer.data;
-}
 
 struct Run {
   const cnnzoo::Kernels* kernels;

@@ -13,17 +13,16 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <pthread.h>
-
-#include <atomic>
-#include <cstdlib>
 #include <string>
 
 #include "cpu/frozen.h"
+#include "torch_threads.h"
 
 namespace {
 
 using cnnzoo::FrozenStage;
+using cnnzoo::binding::run_on_torch_threads;
+using cnnzoo::binding::workspace;
 using torch::stable::Tensor;
 using torch::stable::detail::from;
 using torch::stable::detail::to;
@@ -31,44 +30,6 @@ using torch::stable::detail::to;
 constexpr int64_t HEADER = 4, STAGE = 21, MOST_STAGES = 64;
 
 constexpr int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
-
-struct Body {
-  void (*run)(void*, int64_t, int64_t);
-  void* ctx;
-};
-
-// As in bind_cpu.cpp: OpenMP's threads do not survive a fork, so a child works alone, with the same bits.
-std::atomic<bool> used_threads{false}, works_alone{false};
-[[maybe_unused]] const int watch_forks = pthread_atfork(nullptr, nullptr, [] { works_alone = used_threads.load(); });
-
-void run_on_torch_threads(void*, int64_t tasks, void (*run)(void*, int64_t, int64_t), void* ctx) {
-  if (tasks <= 1 || works_alone) return run(ctx, 0, tasks);
-  used_threads = true;
-  Body body{run, ctx};
-  const auto call = [](int64_t begin, int64_t end, void* it) {
-    const Body* body = static_cast<const Body*>(it);
-    body->run(body->ctx, begin, end);
-  };
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_parallel_for(0, tasks, 1, call, &body));
-}
-
-// One for each thread that calls, and kept: a fresh one would cost page faults in every call.
-void* workspace(size_t size) {
-  struct Buffer {
-    void* data = nullptr;
-    size_t size = 0;
-    ~Buffer() { std::free(data); }
-  };
-  thread_local Buffer buffer;
-  if (buffer.size < size) {
-    std::free(buffer.data);
-    buffer.size = (size + size / 4 + 4095) / 4096 * 4096;
-    buffer.data = std::aligned_alloc(64, buffer.size);
-    if (!buffer.data) buffer.size = 0;
-    STD_TORCH_CHECK(buffer.data, "not enough memory for a workspace of ", size, " bytes");
-  }
-  return buffer.data;
-}
 
 bool is_dense(const Tensor& tensor, int32_t dtype, int64_t dim) {
   int32_t got_dtype;

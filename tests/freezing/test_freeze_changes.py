@@ -2,6 +2,8 @@
 
 import copy
 import io
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -329,3 +331,23 @@ def test_without_the_library_the_model_runs(monkeypatch):
     frozen = cnnzoo.freeze(model, X)
     assert frozen.freeze_report.frozen == ()
     assert torch.equal(frozen(X), model(X))
+
+
+def test_a_child_answers_whose_parent_used_threads_in_a_frozen_network_only():
+    program = """
+import os, sys, torch, cnnzoo
+torch.set_num_threads(2)
+model = cnnzoo.build("mnist_cnn").eval()
+images = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+frozen = cnnzoo.freeze(model, images)
+with torch.no_grad():
+    frozen(images)
+    child = os.fork()
+    if child == 0:
+        maps = model.conv2(model.conv1(images))
+        os._exit(0 if float(maps[0, 0, 0, 0]) >= 0 else 3)  # torch has no fork guard of its own
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    assert done.returncode == 0, done.stderr.decode()
