@@ -17,6 +17,10 @@
 //     backward passes need neither y nor the convolution's output, only `place`
 //   - the gradient goes to the place alone: no 0 * inf from positions that did not win
 // The same bits come out run to run and for any number of threads.
+//
+// With bfloat16 in place of float32 (x, weight, bias, y and the gradients alike) sums are taken in float32. As in torch,
+// the convolution is rounded to bfloat16 before its maximum is looked for, so values that round alike are ties; a
+// gradient is rounded once, at the end.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +31,8 @@
 namespace cnnzoo {
 
 constexpr uint8_t DEAD = 255;  // the `place` of an output that passes no gradient
+
+using bf16 = uint16_t;  // the bits of a bfloat16, which are the upper half of a float's
 
 // Sizes. The derived ones are torch's formulas, rounded down; they mean something where covers() returns nullptr.
 struct Geometry {
@@ -46,37 +52,46 @@ struct Geometry {
 // nullptr where the kernels cover this geometry, otherwise the reason as one sentence. The other functions trust it.
 const char* covers(const Geometry& geometry);
 
-// A float32 tensor of four dimensions as torch hands it over: strides in elements, in the order N, C (or K), H, W.
-struct Strided {
-  const float* data;
+// A tensor of four dimensions as torch hands it over: strides in elements, in the order N, C (or K), H, W.
+template <class T>
+struct StridedOf {
+  const T* data;
   int64_t stride[4];
 };
 
-struct Forward {
+template <class T>
+struct ForwardOf {
   Geometry geometry;
-  Strided x;            // (N, C, H, W)
-  const float* weight;  // (K, C, R, S)
-  const float* bias;    // (K) or nullptr
-  float* y;             // (N, P, Q, K)
-  uint8_t* place;       // (N, P, Q, K), or nullptr for inference
+  StridedOf<T> x;    // (N, C, H, W)
+  const T* weight;   // (K, C, R, S)
+  const T* bias;     // (K) or nullptr
+  T* y;              // (N, P, Q, K)
+  uint8_t* place;    // (N, P, Q, K), or nullptr for inference
 };
 
-struct BackwardInput {
+template <class T>
+struct BackwardInputOf {
   Geometry geometry;
-  Strided grad_y;        // (N, K, P, Q)
-  const float* weight;   // (K, C, R, S)
+  StridedOf<T> grad_y;   // (N, K, P, Q)
+  const T* weight;       // (K, C, R, S)
   const uint8_t* place;  // (N, P, Q, K)
-  float* grad_x;         // (N, H, W, C), dense; every element is written
+  T* grad_x;             // (N, H, W, C), dense; every element is written
 };
 
-struct BackwardWeight {
+template <class T>
+struct BackwardWeightOf {
   Geometry geometry;
-  Strided x;             // (N, C, H, W)
-  Strided grad_y;        // (N, K, P, Q)
+  StridedOf<T> x;        // (N, C, H, W)
+  StridedOf<T> grad_y;   // (N, K, P, Q)
   const uint8_t* place;  // (N, P, Q, K)
-  float* grad_weight;    // (K, C, R, S); every element is written
-  float* grad_bias;      // (K) or nullptr
+  T* grad_weight;        // (K, C, R, S); every element is written
+  T* grad_bias;          // (K) or nullptr
 };
+
+using Strided = StridedOf<float>;
+using Forward = ForwardOf<float>;
+using BackwardInput = BackwardInputOf<float>;
+using BackwardWeight = BackwardWeightOf<float>;
 
 // The caller's threads. run() calls body(ctx, begin, end) over disjoint ranges that cover [0, tasks), on any threads
 // in any order, and returns when all are done; one after the other is legal. Kernels ask for at most `threads` tasks
