@@ -40,7 +40,7 @@ check: $(VENV)/.dev  ## Check format, lint, types, architecture and the examples
 	$(BIN)/python docs/build.py --fast
 	$(BIN)/python docs/_ext/zoodocs/catalogues.py check
 
-bench: $(VENV)/.bench  ## Compare the operator with everyone: JSON, tables, a picture (12 minutes)
+bench: $(VENV)/.bench  ## Compare the operator with everyone: JSON, tables, a picture (14 minutes)
 	$(BIN)/python -m benchmarks.compare
 
 bench-quick: $(VENV)/.bench  ## The same in two minutes, without torch.compile
@@ -54,6 +54,7 @@ cuda-report: $(VENV)/.dev  ## Compile the CUDA kernels and show what they take (
 
 calibrate: $(VENV)/.dev  ## Time the operator's choices for this instruction set, and ship them
 	$(BIN)/python -m benchmarks.calibrate
+	$(BIN)/python -m benchmarks.calibrate --dtype bfloat16 --threads 1
 
 cards: $(VENV)/.dev  ## Measure the bundled weights: their cards, and the table in docs/models.md
 	$(BIN)/python -m benchmarks.cards

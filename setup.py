@@ -41,8 +41,9 @@ FLAGS = ["-O3", "-g0", "-std=c++17", "-fvisibility=hidden", "-Wall"]  # never -m
 REPORT = "_native_build.json"
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ["csrc/module.cpp", "csrc/bind_cpu.cpp", "csrc/bind_frozen.cpp", "csrc/cpu/*.cpp"]
-HEADERS = ["csrc/*.h", "csrc/cpu/*.h", "csrc/cpu/*.inl"]
+SOURCES = ["csrc/module.cpp", "csrc/bind_cpu.cpp", "csrc/bind_frozen.cpp", "csrc/bind_head.cpp"]
+SOURCES += ["csrc/cpu/*.cpp"]
+HEADERS = ["csrc/*.h", "csrc/cpu/*.h", "csrc/cpu/*.inl", "csrc/cpu/amx/*.h", "csrc/cpu/amx/*.inl"]
 CUDA_SOURCES = ["csrc/module_cuda.cpp", "csrc/bind_cuda.cpp", "csrc/cuda/*.cpp"]
 CUDA_KERNELS = ["csrc/cuda/*.cu"]
 CUDA_HEADERS = ["csrc/*.h", "csrc/cuda/*.h", "csrc/cuda/*.cuh"]

@@ -1,9 +1,12 @@
 """Training from end to end on real MNIST and Fashion-MNIST: seconds and accuracy over seeds.
 
     python -m benchmarks.bench_train --root DATA [--only fast best tutorial fashion processes]
+    python -m benchmarks.bench_train --root DATA --only bf16 fast-bf16 labels
 
-Everything runs with the malloc everyone has. Seconds are wall time of `Trainer.fit` with its
-evaluation after every epoch; reading the files is outside. Nothing else may run meanwhile.
+The second line is what bfloat16 does to accuracy and time, and whether frozen and exported models
+give the same labels. Everything runs with the malloc everyone has. Seconds are wall time of
+`Trainer.fit` with its evaluation after every epoch (`fast-bf16`: of training alone); reading the
+files is outside. Nothing else may run meanwhile.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 import cnnzoo
+from benchmarks import bfloat16_training, same_labels
 from benchmarks.environment import describe
 
 HERE = Path(__file__).parent
@@ -166,14 +170,22 @@ def processes(root: str, rounds: int) -> dict[str, Any]:
     return {"seconds an epoch": seconds, "ratio": two / one}
 
 
+def labels(data: Any) -> dict[str, Any]:
+    """Hold frozen and exported models against plain ones on the test images."""
+    images, right = (torch.cat(each) for each in zip(*data.test.batches(1000), strict=True))
+    found = same_labels.measure(images, right)
+    same_labels.show(found)
+    return found
+
+
 def main() -> None:
     """Run what was asked for, print it, and keep it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default=str(HERE.parents[1] / "shared" / "data"))
-    names = ["fast", "best", "tutorial", "fashion", "processes"]
+    names = ["fast", "best", "tutorial", "fashion", "processes", "bf16", "fast-bf16", "labels"]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument(
-        "--seeds", type=int, help="in place of 5 for fast and tutorial, 3 for the others"
+        "--seeds", type=int, help="in place of 5, or 3 for best, fashion and processes"
     )
     parser.add_argument("--out", type=Path, default=HERE / "results" / "training.json")
     options = parser.parse_args()
@@ -195,6 +207,9 @@ def main() -> None:
             cnnzoo.load_data("fashion_mnist", root=options.root), "fashion_cnn", "fashion", count(3)
         ),
         "processes": lambda: processes(options.root, count(3)),
+        "bf16": lambda: bfloat16_training.accuracies(train, mnist, count(5)),
+        "fast-bf16": lambda: bfloat16_training.soonest(mnist, count(5)),
+        "labels": lambda: labels(mnist),
     }
     if options.out.exists():
         found = json.loads(options.out.read_text()) | found

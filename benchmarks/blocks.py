@@ -52,6 +52,13 @@ WAYS = {
     "bf16 auto": Way("auto", channels_last=True, bfloat16=True),
     "bf16 channels_last": Way(channels_last=True, bfloat16=True),
 }
+# Who competes in `benchmarks.bfloat16` besides.
+BFLOAT16_WAYS = {
+    "bf16 native": Way("native", channels_last=True, bfloat16=True),
+    "bf16 eager": Way(bfloat16=True),
+    "bf16 compiled": Way(channels_last=True, compiled=True, bfloat16=True),
+}
+EVERY_WAY = WAYS | BFLOAT16_WAYS
 GROUPS = {"float32": [n for n in WAYS if not WAYS[n].bfloat16],
           "bfloat16": [n for n in WAYS if WAYS[n].bfloat16]}  # fmt: skip
 
@@ -63,7 +70,7 @@ def candidate(name: str, problem: Problem, mode: str) -> Candidate:
         WrongAnswerError: it computes something else.
         CnnzooError: it cannot run here, a sentence says why.
     """
-    way = WAYS[name]
+    way = EVERY_WAY[name]
     call, _ = prepare(way, problem, mode)
     if problem.answers:
         given = call()

@@ -1,6 +1,6 @@
 """Compare the fused operator with everyone: JSON, tables of ratios, a picture.
 
-    python -m benchmarks.compare [--quick] [--threads 2] [--isa avx2] [--only layers networks]
+    python -m benchmarks.compare [--quick] [--threads 2] [--isa avx2] [--only layers networks bf16]
 
 Writes results/NAME.json and NAME.png. How it is timed is in `timing`, who competes in `blocks` and
 `networks`, what is timed in `workloads`. The exit code is 1 where somebody gave a wrong answer.
@@ -22,7 +22,10 @@ from benchmarks import environment
 if TYPE_CHECKING:
     from benchmarks.results import Case, Results
 
-SECTIONS = ("layers", "networks", "kernels", "memory", "threads", "batch", "channels", "call")
+SECTIONS = (
+    *("layers", "networks", "bf16", "kernels", "memory"),
+    *("threads", "batch", "channels", "call"),
+)
 FOLDER = Path(__file__).with_name("results")
 
 
@@ -64,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _measure(results: Results, options: argparse.Namespace) -> None:
     """Run the sections; one that cannot run is noted with its sentence."""
-    from benchmarks import kernels, memory, sweeps
+    from benchmarks import kernels, memory, sweeps, targets
     from benchmarks.default_malloc import DefaultMalloc
     from benchmarks.workloads import LAYERS, QUICK_LAYERS, TUTORIAL_1, TUTORIAL_2
     from cnnzoo import ops
@@ -74,7 +77,7 @@ def _measure(results: Results, options: argparse.Namespace) -> None:
     layers = [each for each in LAYERS if not quick or each.name in QUICK_LAYERS]
     inner = [TUTORIAL_1, TUTORIAL_2] + ([] if quick else [LAYERS[3], LAYERS[4], LAYERS[10]])
     isas = [isa for isa in ops.status().isas if isa in ("avx512", "avx2")]
-    isas = [options.isa] if options.isa else isas
+    isas = [_of_float32(options.isa)] if options.isa else isas
     results.settings["peak_isas"] = isas
     batches = (1, 32, 1024) if quick else sweeps.BATCHES
     widths = (1, 3, 32, 128) if quick else sweeps.WIDTHS
@@ -84,6 +87,7 @@ def _measure(results: Results, options: argparse.Namespace) -> None:
     run: dict[str, Callable[[], Iterable[Case]]] = {
         "layers": lambda: _layers(layers, options, child),
         "networks": lambda: _networks(options, child),
+        "bf16": lambda: _bfloat16(results, options),
         "kernels": lambda: kernels.measure(inner, isas, rounds, turn),
         "memory": lambda: memory.measure(LAYERS[:5] if quick else LAYERS),
         "threads": lambda: sweeps.threads(options.threads, rounds, short),
@@ -94,7 +98,7 @@ def _measure(results: Results, options: argparse.Namespace) -> None:
     try:
         for section in SECTIONS:
             if section not in options.only:
-                results.skipped[section] = "--only left it out."
+                results.skipped[section] = targets.LEFT_OUT
                 continue
             start = time.monotonic()
             try:
@@ -128,12 +132,31 @@ def _networks(options: argparse.Namespace, child) -> Iterable[Case]:
             yield contests.network(network, mode, *settings)
 
 
+def _bfloat16(results: Results, options: argparse.Namespace) -> Iterable[Case]:
+    from benchmarks import bfloat16, kernels
+    from cnnzoo import ops
+    from cnnzoo.errors import CnnzooError
+
+    rounds, turn = options.rounds, options.turn
+    yield from bfloat16.measure(rounds, turn, options.threads, options.quick)
+    isas = [options.isa] if options.isa else ops.status().isas
+    try:
+        yield from bfloat16.measure_kernels(rounds, turn, isas)
+    except CnnzooError as error:
+        results.skipped[kernels.BFLOAT16] = str(error)
+
+
+def _of_float32(isa: str) -> str:
+    """The instruction set whose float32 kernels run where one brings kernels for bfloat16 only."""
+    return "avx512" if isa in ("amx", "avx512_bf16") else isa
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a look in under two minutes")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--isa", help="avx512, avx2 or scalar, for torch's kernels as well")
+    parser.add_argument("--isa", help="as avx512_bf16 or avx2, for torch's kernels as well")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--rounds", type=int, help="turns of everyone (9; 5 with --quick)")
     parser.add_argument("--turn", type=float, help="seconds of a turn (0.06; 0.02 with --quick)")
@@ -164,9 +187,11 @@ def _show(path: Path) -> int:
 
 
 def _name(machine: dict, options: argparse.Namespace) -> str:
-    """As "amd-epyc-avx512-2-threads", "-quick" after it."""
+    """As "amd-epyc-avx512-2-threads", then "-quick", and the sections where not all were asked."""
     isa = str(machine["isa"]).partition(":")[0]
-    parts = [machine["cpu"], isa, f"{options.threads} threads", "quick" if options.quick else ""]
+    sections = [] if set(options.only) == set(SECTIONS) else options.only
+    quick = ["quick"] if options.quick else []
+    parts = [machine["cpu"], isa, f"{options.threads} threads", *quick, *sections]
     return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")
 
 

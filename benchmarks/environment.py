@@ -27,6 +27,8 @@ MALLOC = {
 }
 # What holds PyTorch's own kernels, oneDNN's included, to the instruction set asked of ours.
 _PEERS = {
+    "avx512_bf16": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},
+    "avx512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"},
     "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
     "scalar": {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"},
 }
@@ -77,6 +79,7 @@ def describe(threads: int) -> dict[str, object]:
         "threads": threads,
         "isa": status.isa or f"none: {status.reason}",
         "isas": list(status.isas),
+        "kernels": dict(status.kernels),
         "torch_capability": torch.backends.cpu.get_cpu_capability(),
         "malloc": {name: os.environ.get(name, "default") for name in MALLOC},
         "system": platform.platform(),

@@ -33,8 +33,15 @@ class Way:
     layer: str = "eager"
     channels_last: bool = False
     compiled: bool = False
-    bfloat16: bool = False
+    bfloat16: bool = False  # under autocast
     fused_optimizer: bool = True
+    bfloat16_weights: bool = False  # by model.bfloat16(): inference only
+    frozen: bool = False  # by cnnzoo.freeze: inference only
+
+    @property
+    def low(self) -> bool:
+        """Whether answers are those of bfloat16."""
+        return self.bfloat16 or self.bfloat16_weights
 
 
 EAGER, DEFAULT_MALLOC = "eager", "eager, default malloc"
@@ -48,6 +55,20 @@ WAYS = {
     "bf16 channels_last": Way(channels_last=True, bfloat16=True),
 }
 AS_EVERYONE_WRITES_IT = Way(fused_optimizer=False)
+# Who competes in `benchmarks.bfloat16` besides.
+BFLOAT16_WAYS = {
+    "bf16 native": Way("native", bfloat16=True),
+    "bf16 eager": Way(bfloat16=True),
+    "bf16 compiled": Way(channels_last=True, compiled=True, bfloat16=True),
+}
+BFLOAT16_INFERENCE = {
+    "frozen": Way("auto", frozen=True),
+    "bf16 frozen": Way("auto", bfloat16_weights=True, frozen=True),
+    "bf16 weights native": Way("native", bfloat16_weights=True),
+    "bf16 weights auto": Way("auto", bfloat16_weights=True),
+    "bf16 weights channels_last": Way(channels_last=True, bfloat16_weights=True),
+}
+EVERY_WAY = WAYS | BFLOAT16_WAYS | BFLOAT16_INFERENCE
 
 
 @dataclass(frozen=True)
@@ -115,8 +136,8 @@ def candidate(name: str, problem: Problem, mode: str, threads: int) -> Candidate
         call = peers.PEERS[name](model.eval(), problem.images, threads)
         low = name.startswith("bf16")
     else:
-        way = WAYS[name]
-        call, low = prepare(way, problem, mode), way.bfloat16
+        way = EVERY_WAY[name]
+        call, low = prepare(way, problem, mode), way.low
     if problem.answers:
         given = call()
         first, rest = answers.NETWORK, answers.NETWORK
@@ -127,7 +148,11 @@ def candidate(name: str, problem: Problem, mode: str, threads: int) -> Candidate
 
 
 def prepare(way: Way, problem: Problem, mode: str) -> Callable[[], tuple[Tensor, ...]]:
-    """Build model and optimizer, and return the call that is timed."""
+    """Build model and optimizer, and return the call that is timed.
+
+    Raises:
+        CnnzooError: this way does not run here.
+    """
     model = build(problem.network, way.layer)
     model.load_state_dict(problem.state)
     inner = torch.channels_last if way.channels_last else torch.contiguous_format
@@ -146,6 +171,10 @@ def prepare(way: Way, problem: Problem, mode: str) -> Callable[[], tuple[Tensor,
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
             return (run(images),)
 
+    def inference_without_autocast() -> tuple[Tensor, ...]:
+        with torch.no_grad():  # a loader gives float32: its conversion is part of the work
+            return (run(images.bfloat16() if way.bfloat16_weights else images),)
+
     def training() -> tuple[Tensor, ...]:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
@@ -157,6 +186,22 @@ def prepare(way: Way, problem: Problem, mode: str) -> Callable[[], tuple[Tensor,
 
     if mode == INFERENCE:
         model.eval()
-        return inference
+        if way.bfloat16_weights:
+            model.bfloat16()
+        if way.frozen:
+            run = _frozen(model, images.bfloat16() if way.bfloat16_weights else images)
+        return inference_without_autocast if way.frozen or way.bfloat16_weights else inference
     model.train()
     return training
+
+
+def _frozen(model: nn.Module, images: Tensor) -> nn.Module:
+    """The whole model as one call.
+
+    Raises:
+        CnnzooError: it is not one call here.
+    """
+    frozen = cnnzoo.freeze(model, images)
+    if not frozen.freeze_report.whole:
+        raise CnnzooError(f"cnnzoo.freeze: {frozen.freeze_report.message}")
+    return frozen

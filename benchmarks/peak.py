@@ -1,4 +1,7 @@
-"""The FMA peak of one core, measured on the spot: what fractions of peak are fractions of.
+"""The peak of one core, measured on the spot: what fractions of peak are fractions of.
+
+float32 has the fused multiply-adds of its instruction set. bfloat16 with float32 sums has dot
+products of pairs (AVX512-BF16) or tiles (AMX); sets without either compute it in float32.
 
 `Peak` takes turns with the kernels it is compared with. Its time for a piece of work is what a core
 would need that did nothing but fused multiply-adds, so fraction of peak = its time / the kernel's.
@@ -20,8 +23,11 @@ from pathlib import Path
 
 from cnnzoo.errors import CnnzooError
 
-LANES = {"avx512": 16, "avx2": 8, "scalar": 4}
-ROUNDS = 1_000_000  # some 3 ms
+LANES = {"avx512_bf16": 32, "avx512": 16, "avx2": 8, "scalar": 4}  # products an instruction
+TILES = "amx"
+ROUNDS = 1_000_000  # some 3 ms; an instruction on tiles takes 16 times as long as one on vectors
+# Instruction sets that the assembler may not know, and the machine neither: torch's name for each.
+ASK_FOR = {"avx512_bf16": "avx512_bf16", TILES: "amx_bf16"}
 
 
 @dataclass
@@ -37,35 +43,57 @@ class Peak:
     flops: float
 
     def measure(self, calls: int) -> list[float]:
-        lanes, library = LANES[self.isa], _library()
-        library.peak_run(lanes, ROUNDS)  # until the clock has settled
+        _run(self.isa)  # until the clock has settled
         seconds = []
         for _ in range(min(calls, 5)):
             start = time.thread_time()
-            done = library.peak_run(lanes, ROUNDS)
+            done = _run(self.isa)
             seconds.append(self.flops / done * (time.thread_time() - start))
         return seconds
 
 
 def require(isa: str) -> None:
     """Raise a `CnnzooError`, one sentence, where the peak cannot be measured."""
-    if isa not in LANES:
-        raise CnnzooError(f"The FMA peak is measured for {', '.join(LANES)}; not for {isa}.")
+    known = (TILES, *LANES)
+    if isa not in known:
+        raise CnnzooError(f"The peak is measured for {', '.join(known)}; not for {isa}.")
     _library()
+    if isa in ASK_FOR and isa not in _there():
+        raise CnnzooError(f"The peak of {isa} is measured where the machine has it; this has not.")
+    if isa == TILES and not _run(TILES, 1):
+        raise CnnzooError("The system does not allow this process to use AMX.")
+
+
+def _run(isa: str, rounds: int = ROUNDS) -> float:
+    """Run; return the operations done."""
+    if isa == TILES:
+        return float(_library().peak_run_tiles(max(1, rounds // 16)))
+    return float(_library().peak_run(LANES[isa], rounds))
+
+
+@functools.cache
+def _there() -> tuple[str, ...]:
+    """Those of `ASK_FOR` that this machine has; none where torch cannot tell."""
+    import torch
+
+    ask = getattr(torch.cpu, "get_capabilities", dict)
+    found = ask()
+    return tuple(isa for isa, name in ASK_FOR.items() if found.get(name))
 
 
 @functools.cache
 def _library() -> ctypes.CDLL:
     if platform.machine() not in ("x86_64", "AMD64"):
-        raise CnnzooError(f"The FMA peak is measured on x86-64; this is {platform.machine()}.")
+        raise CnnzooError(f"The peak is measured on x86-64; this is {platform.machine()}.")
     compiler = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
     if compiler is None:
-        raise CnnzooError("The FMA peak needs a C++ compiler: g++ or clang++, or name one in CXX.")
+        raise CnnzooError("The peak needs a C++ compiler: g++ or clang++, or name one in CXX.")
     source = Path(__file__).with_name("peak.cpp")
+    defines = [f"-DPEAK_{isa.upper()}" for isa in _there()]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "peak.so"
         done = subprocess.run(
-            [compiler, "-O2", "-shared", "-fPIC", source, "-o", target],
+            [compiler, "-O2", "-shared", "-fPIC", *defines, source, "-o", target],
             capture_output=True,
             text=True,
         )
@@ -74,4 +102,7 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(str(target))  # stays mapped when its file is gone
     library.peak_run.argtypes = (ctypes.c_int, ctypes.c_long)
     library.peak_run.restype = ctypes.c_double
+    if TILES in _there():
+        library.peak_run_tiles.argtypes = (ctypes.c_long,)
+        library.peak_run_tiles.restype = ctypes.c_double
     return library

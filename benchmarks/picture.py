@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from benchmarks import blocks, contests, kernels, networks, sweeps
+from benchmarks import bfloat16, blocks, contests, kernels, networks, sweeps
 from benchmarks.results import Case, Results
 from cnnzoo.files import atomic_write
 
@@ -34,6 +34,12 @@ OURS = "native"
 
 def draw(results: Results, path: Path) -> None:
     """Write the picture as PNG."""
+    sections = {case.section for case in results.cases}
+    if sections and sections <= {bfloat16.SECTION, kernels.BFLOAT16}:
+        from benchmarks import bfloat16_picture  # which draws with what is below
+
+        bfloat16_picture.draw(results, path)
+        return
     panels = [
         (mode, [c for s in (contests.LAYERS, contests.NETWORKS)
                 for c in results.section(s) if c.mode in modes])
@@ -126,8 +132,8 @@ def _sweep(axis: Any, title: str, cases: Sequence[Case]) -> None:
     _legend_below(axis)
 
 
-def _peak(axis: Any, cases: Sequence[Case]) -> None:
-    """Bars: time at the FMA peak of a dense kernel / ours."""
+def _peak(axis: Any, cases: Sequence[Case], peak: str = "FMA peak") -> None:
+    """Bars: time at the peak of a dense kernel / ours."""
     axis.set_title("kernels, one thread")
     cases = [case for case in cases if case.turns]
     if not cases:
@@ -148,7 +154,7 @@ def _peak(axis: Any, cases: Sequence[Case]) -> None:
     axis.set_yticks(range(len(cases)), [f"{case.workload}, {case.mode}" for case in cases])
     axis.set_ylim(len(cases) - 0.4, -0.6)
     axis.axvline(1, color="0.4", lw=1)
-    axis.set_xlabel("time at the FMA peak / ours")
+    axis.set_xlabel(f"time at the {peak} / ours")
     _legend_below(axis)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import blocks, contests, kernels, memory, networks, peers, sweeps
+from benchmarks import bfloat16, blocks, contests, kernels, memory, networks, peers, sweeps
 from benchmarks.results import Case, Results
-from benchmarks.targets import Verdict
 from benchmarks.timing import Spread
+from benchmarks.verdicts import Verdict
 
 WIDTH = 150  # where the output is no terminal
 BUSY = 20  # interruptions a second
@@ -42,7 +42,9 @@ def show(results: Results, verdicts: Sequence[Verdict], console: Console | None 
     rest = [name for name in rest if name not in in_low]
     _contest(console, nets, "native", rest, "Networks, float32")
     _contest(console, nets, low[0], in_low, "Networks, bfloat16")
-    _kernels(console, results.section(kernels.SECTION))
+    _bfloat16(console, results.section(bfloat16.SECTION))
+    _kernels(console, results.section(kernels.SECTION), "float32")
+    _kernels(console, results.section(kernels.BFLOAT16), "bfloat16")
     _memory(console, results.section(memory.SECTION))
     _threads(console, results.section(sweeps.THREADS))
     for section in (sweeps.BATCH, sweeps.CHANNELS, sweeps.CALL):
@@ -97,12 +99,34 @@ def _contest(
     console.print(table)
 
 
-def _kernels(console: Console, cases: Sequence[Case]) -> None:
+def _bfloat16(console: Console, cases: Sequence[Case]) -> None:
+    """A row for everyone, the fastest first: there are more of them than columns."""
+    if not cases:
+        return
+    table = Table(title="bfloat16: everyone, and ours in float32", title_justify="left")
+    table.add_column("workload, mode")
+    table.add_column("who")
+    table.add_column("µs an image", justify="right")
+    table.add_column(f"times as long as {bfloat16.OURS}", justify="right")
+    for case in cases:
+        title = f"{case.workload}, {case.mode}"
+        for name in sorted(case.turns, key=lambda name: case.per_image(name).median):
+            figure = f"{1e6 * case.per_image(name).median:.2f}"
+            table.add_row(
+                title, bfloat16.shown(name), figure, written(case.ratio(name, bfloat16.OURS))
+            )
+            title = ""
+        table.add_section()
+    console.print(table)
+
+
+def _kernels(console: Console, cases: Sequence[Case], dtype: str) -> None:
     cases = [case for case in cases if case.turns]
     if not cases:
         return
     isas = [name for name in cases[0].turns if not name.startswith("peak ")]
-    table = Table(title="Kernels, one thread: time at the FMA peak / ours", title_justify="left")
+    title = f"Kernels in {dtype}, one thread: time at peak / ours"
+    table = Table(title=title, title_justify="left")
     table.add_column("layer")
     table.add_column("kernel")
     for isa in isas:
@@ -120,7 +144,9 @@ def _kernels(console: Console, cases: Sequence[Case]) -> None:
         for case in cases
         for isa in isas
     }
-    console.print("FMA peak: " + ", ".join(f"{i} {p:.0f} GFLOP/s a core" for i, p in peaks.items()))
+    console.print(
+        f"Peak in {dtype}: " + ", ".join(f"{i} {p:.0f} GFLOP/s a core" for i, p in peaks.items())
+    )
 
 
 def _memory(console: Console, cases: Sequence[Case]) -> None:

@@ -9,82 +9,44 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from benchmarks import blocks, kernels, memory, networks
+from benchmarks import bfloat16_targets, blocks, kernels, memory, networks
 from benchmarks.contests import LAYERS, NETWORKS
-from benchmarks.results import Case, Results
+from benchmarks.results import Results
 from benchmarks.timing import Spread
+from benchmarks.verdicts import Verdict, against, micro_an_image
 from benchmarks.workloads import TUTORIAL_1, TUTORIAL_2
 
 EAGER_LAYOUTS = (blocks.EAGER, "channels_last")
 BEST_PYTORCH = (*EAGER_LAYOUTS, "compiled")
 MNIST = "mnist_cnn"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A target beside what was measured.
-
-    Attributes:
-        what: the target, with its number.
-        goal: the number.
-        measured: with its spread; None where it was not measured.
-        at_most: the number is a ceiling, not a floor.
-        note: who it was measured against, or why it was not.
-    """
-
-    what: str
-    goal: float
-    measured: Spread | None
-    at_most: bool = False
-    note: str = ""
-
-    @property
-    def met(self) -> bool | None:
-        if self.measured is None:
-            return None
-        median = self.measured.median
-        return median <= self.goal if self.at_most else median >= self.goal
-
-    def as_dict(self) -> dict[str, object]:
-        return {**dataclasses.asdict(self), "met": self.met}
+LEFT_OUT = "--only left it out."
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Every target, in the order of the design."""
+    """Every target, in the order of the design; without those of sections that were left out."""
+    makers = (
+        (LAYERS, _block),
+        (kernels.SECTION, _kernels),
+        (NETWORKS, _network),
+        (memory.SECTION, _memory),
+        (LAYERS, _every_shape),
+        (bfloat16_targets.SECTION, bfloat16_targets.verdicts),
+    )
     return [
-        *_block(results),
-        *_kernels(results),
-        *_network(results),
-        *_memory(results),
-        *_every_shape(results),
+        verdict
+        for section, make in makers
+        if results.skipped.get(section) != LEFT_OUT
+        for verdict in make(results)
     ]
-
-
-def _against(
-    what: str, goal: float, case: Case | None, peers: Iterable[str], ours: str = "native"
-) -> Verdict:
-    """The best of ``peers`` against ours."""
-    best = case.best(peers) if case else None
-    if case is None or best is None or ours not in case.turns:
-        return Verdict(what, goal, None, note=_why_missing(case, [ours, *peers]))
-    return Verdict(what, goal, case.ratio(best, ours), note=f"against {best}")
-
-
-def _why_missing(case: Case | None, names: Iterable[str]) -> str:
-    if case is None:
-        return "not in this run"
-    gone = {**case.skipped, **case.refused}
-    return next((gone[name] for name in names if name in gone), "not in this run")
 
 
 def _block(results: Results) -> Iterator[Verdict]:
     case = results.find(LAYERS, TUTORIAL_2.name, blocks.TRAINING)
     block = "block 32→32, forward + backward"
-    yield _against(f"{block}: ≥ 3× best PyTorch", 3, case, BEST_PYTORCH)
-    yield _against(f"{block}: ≥ 4× default eager", 4, case, [blocks.DEFAULT_MALLOC])
+    yield against(f"{block}: ≥ 3× best PyTorch", 3, case, BEST_PYTORCH)
+    yield against(f"{block}: ≥ 4× default eager", 4, case, [blocks.DEFAULT_MALLOC])
 
 
 def _kernels(results: Results) -> Iterator[Verdict]:
@@ -94,7 +56,7 @@ def _kernels(results: Results) -> Iterator[Verdict]:
             case = results.find(kernels.SECTION, layer.name, kernels.FORWARD)
             channels = "1 channel" if layer.channels == 1 else f"{layer.channels} channels"
             what = f"forward, {channels}, {isa}: ≥ {goal:.0%} of the FMA peak"
-            yield _against(what, goal, case, [f"peak {isa}"], isa)
+            yield against(what, goal, case, [f"peak {isa}"], isa)
         for layer, kernel in (
             (TUTORIAL_2, kernels.WEIGHT),
             (TUTORIAL_2, kernels.INPUT),
@@ -102,26 +64,19 @@ def _kernels(results: Results) -> Iterator[Verdict]:
         ):
             case = results.find(kernels.SECTION, layer.name, kernel)
             what = f"{kernel} of {layer.name}, {isa}: ≥ 2× a dense kernel at peak"
-            yield _against(what, 2, case, [f"peak {isa}"], isa)
+            yield against(what, 2, case, [f"peak {isa}"], isa)
 
 
 def _network(results: Results) -> Iterator[Verdict]:
     train = results.find(NETWORKS, MNIST, networks.TRAINING)
     infer = results.find(NETWORKS, MNIST, networks.INFERENCE)
     what = f"{MNIST} training step: ≤ 20 µs an image"
-    if train and "native" in train.turns:
-        spread = train.per_image("native")
-        micro = Spread(*(1e6 * value for value in dataclasses.astuple(spread)))
-        yield Verdict(what, 20, micro, at_most=True)
-    else:
-        yield Verdict(what, 20, None, at_most=True, note=_why_missing(train, ["native"]))
-    yield _against(f"{MNIST} training step: ≥ 4× best PyTorch", 4, train, BEST_PYTORCH)
-    yield _against(
-        f"{MNIST} training step: ≥ 8× default eager", 8, train, [networks.DEFAULT_MALLOC]
-    )
+    yield micro_an_image(what, 20, train, ["native"])
+    yield against(f"{MNIST} training step: ≥ 4× best PyTorch", 4, train, BEST_PYTORCH)
+    yield against(f"{MNIST} training step: ≥ 8× default eager", 8, train, [networks.DEFAULT_MALLOC])
     for peer in ("onnxruntime", "openvino"):
-        yield _against(f"{MNIST} inference: ≥ 1.5× {peer} float32", 1.5, infer, [peer])
-    yield _against(f"{MNIST} inference: ≥ 8× default eager", 8, infer, [networks.DEFAULT_MALLOC])
+        yield against(f"{MNIST} inference: ≥ 1.5× {peer} float32", 1.5, infer, [peer])
+    yield against(f"{MNIST} inference: ≥ 8× default eager", 8, infer, [networks.DEFAULT_MALLOC])
 
 
 def _memory(results: Results) -> Iterator[Verdict]:

@@ -1,6 +1,8 @@
 """Why a layer runs the way it does: chosen implementation, the others' excuses, time and memory.
 
-Measured on the spot, on random images: microseconds are of this machine and this moment.
+Measured on the spot, on random images: microseconds are of this machine and this moment. A model
+is taken as it would run: in bfloat16 after ``model.bfloat16()``, or where the call stands inside
+``torch.autocast("cpu", torch.bfloat16)``.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class LayerReport:
         input_shape: (N, C, H, W).
         output_shape: (N, K, P, Q).
         choice: implementation, its instruction set, why it runs and the others do not.
+        under_autocast: the same under autocast to bfloat16; None where it runs in bfloat16 already.
         forward_us: median time of the forward pass, microseconds for the whole batch.
         backward_us: likewise of the backward pass; the input's gradient only if a layer needs it.
         kept_bytes: memory kept from forward to backward, parameters and the input not counted.
@@ -38,6 +41,7 @@ class LayerReport:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     choice: Choice
+    under_autocast: Choice | None
     forward_us: float
     backward_us: float
     kept_bytes: int
@@ -107,7 +111,10 @@ def tune(
         problem = tuning.Layer(
             tuple(seen.shape), tuple(layer.weight.shape), layer.options(), number > 0
         )
-        found += [tuning.measure(problem, training=training) for training in (False, True)]
+        dtype = _computed_in(layer.weight)
+        found += [
+            tuning.measure(problem, training=training, dtype=dtype) for training in (False, True)
+        ]
     return found
 
 
@@ -146,12 +153,19 @@ def _record_inputs(
     was_training = model.training
     try:
         with torch.no_grad():
-            model.eval()(x.to(next(model.parameters()).device))
+            like = next(model.parameters())
+            model.eval()(x.to(like.device, like.dtype))
     finally:
         model.train(was_training)
         for handle in handles:
             handle.remove()
     return seen
+
+
+def _computed_in(weight: Tensor) -> torch.dtype:
+    device = weight.device.type
+    autocast = torch.is_autocast_enabled(device) and weight.dtype != torch.float64
+    return torch.get_autocast_dtype(device) if autocast else weight.dtype
 
 
 def _report(
@@ -169,7 +183,10 @@ def _report(
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         y = layer(x)
-    choice = layer.explain(x)
+    choice, under_autocast = layer.explain(x), None
+    if _computed_in(layer.weight) != torch.bfloat16:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            under_autocast = layer.explain(x)
     grad = torch.randn_like(y)
     wanted = [t for t in (x, *layer.parameters()) if t.requires_grad]
     forward, backward = [], []
@@ -185,6 +202,7 @@ def _report(
         input_shape=tuple(x.shape),
         output_shape=tuple(y.shape),
         choice=choice,
+        under_autocast=under_autocast,
         forward_us=statistics.median(forward) * 1e6,
         backward_us=statistics.median(backward) * 1e6,
         kept_bytes=sum(kept.values()),
@@ -192,14 +210,20 @@ def _report(
 
 
 def _paragraph(report: LayerReport) -> str:
-    choice = report.choice
     shapes = " -> ".join("x".join(map(str, s)) for s in (report.input_shape, report.output_shape))
-    isa = f" ({choice.isa})" if choice.isa else ""
     lines = [
         f"{report.name}  {shapes}",
-        f"  {choice.implementation}{isa}: {choice.reason}",
-        *(f"  not {name}: {why}" for name, why in choice.declined.items()),
+        *_runs(report.choice),
+        *(_runs(report.under_autocast, "in bfloat16 ") if report.under_autocast else []),
         f"  forward {report.forward_us:.0f} us, backward {report.backward_us:.0f} us, "
         f"kept for backward {report.kept_bytes / 1024:.0f} KiB",
     ]
     return "\n".join(lines)
+
+
+def _runs(choice: Choice, where: str = "") -> list[str]:
+    isa = f" ({choice.isa})" if choice.isa else ""
+    return [
+        f"  {where}{choice.implementation}{isa}: {choice.reason}",
+        *(f"  {where}not {name}: {why}" for name, why in choice.declined.items()),
+    ]

@@ -42,11 +42,19 @@ bool is(AtenTensorHandle tensor, int32_t dtype, int64_t dim) {
   return got_dtype == dtype && got_dim == dim;
 }
 
+template <class T>
+int32_t dtype_of() {
+  return sizeof(T) == sizeof(float) ? aoti_torch_dtype_float32() : aoti_torch_dtype_bfloat16();
+}
+
 // The stack owns its tensors and lists: this only looks, so that an uncovered call can pass the stack on untouched.
-bool geometry_of(StableIValue x, StableIValue weight, StableIValue window, cnnzoo::Geometry* g) {
+bool geometry_of(StableIValue x, StableIValue weight, StableIValue window, cnnzoo::Geometry* g, bool* narrow) {
   const auto x_handle = to<AtenTensorHandle>(x), weight_handle = to<AtenTensorHandle>(weight);
-  const int32_t float32 = aoti_torch_dtype_float32();
-  if (!is(x_handle, float32, 4) || !is(weight_handle, float32, 4)) return false;
+  int32_t dtype;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(x_handle, &dtype));
+  *narrow = dtype == aoti_torch_dtype_bfloat16();
+  if (!*narrow && dtype != aoti_torch_dtype_float32()) return false;
+  if (!is(x_handle, dtype, 4) || !is(weight_handle, dtype, 4)) return false;
   const auto list = to<StableListHandle>(window);
   int64_t w[10];
   size_t length;
@@ -92,27 +100,33 @@ Tensor empty(int64_t dims, Sizes sizes, Sizes strides, int32_t dtype) {
 
 Tensor empty(const Nhwc& like, int32_t dtype) { return empty(4, like.sizes, like.strides, dtype); }
 
+template <class T>
 Tensor nothing() {
   const int64_t size = 0, stride = 1;
-  return empty(1, &size, &stride, aoti_torch_dtype_float32());
+  return empty(1, &size, &stride, dtype_of<T>());
 }
 
-cnnzoo::Strided strided(const Tensor& tensor) {
+template <class T>
+T* data(const Tensor& tensor) {
+  return static_cast<T*>(tensor.data_ptr());
+}
+
+template <class T>
+cnnzoo::StridedOf<T> strided(const Tensor& tensor) {
   Sizes s = strides_of(tensor.get());
-  return {static_cast<const float*>(tensor.data_ptr()), {s[0], s[1], s[2], s[3]}};
+  return {data<T>(tensor), {s[0], s[1], s[2], s[3]}};
 }
 
-float* floats(const Tensor& tensor) { return static_cast<float*>(tensor.data_ptr()); }
-uint8_t* bytes(const Tensor& tensor) { return static_cast<uint8_t*>(tensor.data_ptr()); }
-
+template <class T>
 struct Run {
-  const cnnzoo::Kernels* kernels;
+  const cnnzoo::KernelsOf<T>* kernels;
   cnnzoo::Pool pool;
 
   Run() {
     std::string error;
-    kernels = cnnzoo::current(&error);
-    STD_TORCH_CHECK(kernels, error);
+    const cnnzoo::Kernels* chosen = cnnzoo::current(&error);
+    STD_TORCH_CHECK(chosen, error);
+    kernels = &chosen->of<T>();
     uint32_t threads;
     STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
     pool = {int(threads), run_on_torch_threads, nullptr};
@@ -122,68 +136,81 @@ struct Run {
   }
 };
 
-// x, weight, bias, window → y, and where TRAIN place too
-template <bool TRAIN>
-void forward(StableIValue* stack, uint64_t, uint64_t) {
-  cnnzoo::Geometry g;
-  if (!geometry_of(stack[0], stack[1], stack[3], &g))
-    return pass_on(TRAIN ? "cnnzoo::conv_relu_maxpool_train_reference" : "cnnzoo::conv_relu_maxpool_reference", stack);
+template <class T, bool TRAIN>
+void forward(StableIValue* stack, const cnnzoo::Geometry& g) {
   const Tensor x = to<Tensor>(stack[0]), weight = row_major(to<Tensor>(stack[1]));
   std::optional<Tensor> bias = to<std::optional<Tensor>>(stack[2]);
   torch_delete_list(to<StableListHandle>(stack[3]));
   if (bias) {
-    check_shape(*bias, "bias", aoti_torch_dtype_float32(), {g.K});
+    check_shape(*bias, "bias", dtype_of<T>(), {g.K});
     bias = row_major(*bias);
   }
   const Nhwc shape(g.N, g.K, g.P(), g.Q());
-  const Tensor y = empty(shape, aoti_torch_dtype_float32());
+  const Tensor y = empty(shape, dtype_of<T>());
   std::optional<Tensor> place;
   if (TRAIN) place = empty(shape, aoti_torch_dtype_uint8());
 
-  const Run run;
-  run.kernels->forward({g, strided(x), floats(weight), bias ? floats(*bias) : nullptr, floats(y),
-                        place ? bytes(*place) : nullptr},
+  const Run<T> run;
+  run.kernels->forward({g, strided<T>(x), data<T>(weight), bias ? data<T>(*bias) : nullptr, data<T>(y),
+                        place ? data<uint8_t>(*place) : nullptr},
                        run.workspace_for(cnnzoo::Pass::forward, g), run.pool);
   stack[0] = from(y);
   if (TRAIN) stack[1] = from(*place);
 }
 
-// grad_y, x, weight, place, window, need_x, need_weight → grad_x, grad_weight, grad_bias
-void backward(StableIValue* stack, uint64_t, uint64_t) {
+// x, weight, bias, window → y, and where TRAIN place too
+template <bool TRAIN>
+void forward(StableIValue* stack, uint64_t, uint64_t) {
   cnnzoo::Geometry g;
-  if (!geometry_of(stack[1], stack[2], stack[4], &g))
-    return pass_on("cnnzoo::conv_relu_maxpool_backward_reference", stack);
+  bool narrow;
+  if (!geometry_of(stack[0], stack[1], stack[3], &g, &narrow))
+    return pass_on(TRAIN ? "cnnzoo::conv_relu_maxpool_train_reference" : "cnnzoo::conv_relu_maxpool_reference", stack);
+  narrow ? forward<cnnzoo::bf16, TRAIN>(stack, g) : forward<float, TRAIN>(stack, g);
+}
+
+template <class T>
+void backward(StableIValue* stack, const cnnzoo::Geometry& g) {
   const Tensor grad_y = to<Tensor>(stack[0]), x = to<Tensor>(stack[1]), weight = row_major(to<Tensor>(stack[2]));
   Tensor place = to<Tensor>(stack[3]);
   torch_delete_list(to<StableListHandle>(stack[4]));
   const bool need_x = to<bool>(stack[5]), need_weight = to<bool>(stack[6]);
-  check_shape(grad_y, "grad_y", aoti_torch_dtype_float32(), {g.N, g.K, g.P(), g.Q()});
+  check_shape(grad_y, "grad_y", dtype_of<T>(), {g.N, g.K, g.P(), g.Q()});
   check_shape(place, "place", aoti_torch_dtype_uint8(), {g.N, g.K, g.P(), g.Q()});
   // Hooks on saved tensors and vmap may have laid it out anew.
   place = torch::stable::contiguous(place, torch::headeronly::MemoryFormat::ChannelsLast);
 
-  const Run run;
+  const Run<T> run;
   Tensor grad_x, grad_weight, grad_bias;
   if (need_x) {
-    grad_x = empty(Nhwc(g.N, g.C, g.H, g.W), aoti_torch_dtype_float32());
-    run.kernels->backward_input({g, strided(grad_y), floats(weight), bytes(place), floats(grad_x)},
+    grad_x = empty(Nhwc(g.N, g.C, g.H, g.W), dtype_of<T>());
+    run.kernels->backward_input({g, strided<T>(grad_y), data<T>(weight), data<uint8_t>(place), data<T>(grad_x)},
                                 run.workspace_for(cnnzoo::Pass::backward_input, g), run.pool);
   } else {
-    grad_x = nothing();
+    grad_x = nothing<T>();
   }
   if (need_weight) {
     const int64_t sizes[] = {g.K, g.C, g.R, g.S}, strides[] = {g.C * g.R * g.S, g.R * g.S, g.S, 1};
-    grad_weight = empty(4, sizes, strides, aoti_torch_dtype_float32());
-    grad_bias = empty(1, sizes, strides + 3, aoti_torch_dtype_float32());
-    run.kernels->backward_weight({g, strided(x), strided(grad_y), bytes(place), floats(grad_weight), floats(grad_bias)},
+    grad_weight = empty(4, sizes, strides, dtype_of<T>());
+    grad_bias = empty(1, sizes, strides + 3, dtype_of<T>());
+    run.kernels->backward_weight({g, strided<T>(x), strided<T>(grad_y), data<uint8_t>(place), data<T>(grad_weight),
+                                  data<T>(grad_bias)},
                                  run.workspace_for(cnnzoo::Pass::backward_weight, g), run.pool);
   } else {
-    grad_weight = nothing();
-    grad_bias = nothing();
+    grad_weight = nothing<T>();
+    grad_bias = nothing<T>();
   }
   stack[0] = from(grad_x);
   stack[1] = from(grad_weight);
   stack[2] = from(grad_bias);
+}
+
+// grad_y, x, weight, place, window, need_x, need_weight → grad_x, grad_weight, grad_bias
+void backward(StableIValue* stack, uint64_t, uint64_t) {
+  cnnzoo::Geometry g;
+  bool narrow;
+  if (!geometry_of(stack[1], stack[2], stack[4], &g, &narrow))
+    return pass_on("cnnzoo::conv_relu_maxpool_backward_reference", stack);
+  narrow ? backward<cnnzoo::bf16>(stack, g) : backward<float>(stack, g);
 }
 
 }  // namespace

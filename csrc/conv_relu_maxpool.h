@@ -104,14 +104,30 @@ struct Pool {
 
 enum class Pass { forward, backward_input, backward_weight };
 
-// The kernels compiled for one instruction set. Hold on to one table for a whole call: `workspace` is at least
+// The three passes over tensors of one type. Hold on to one table for a whole call: `workspace` is at least
 // workspace_bytes(pass, geometry, pool.threads) of the same table, aligned to 64 bytes, and needs no initial value.
+template <class T>
+struct KernelsOf {
+  const char* isa;  // whose instructions do the arithmetic: what measurements are kept by
+  size_t (*workspace_bytes)(Pass pass, const Geometry& geometry, int threads);
+  void (*forward)(const ForwardOf<T>& call, void* workspace, const Pool& pool);
+  void (*backward_input)(const BackwardInputOf<T>& call, void* workspace, const Pool& pool);
+  void (*backward_weight)(const BackwardWeightOf<T>& call, void* workspace, const Pool& pool);
+};
+
+// The kernels of one instruction set. One that is about bfloat16 alone has the float32 kernels of another.
 struct Kernels {
   const char* name;  // "avx2": what CNNZOO_ISA and select() take
-  size_t (*workspace_bytes)(Pass pass, const Geometry& geometry, int threads);
-  void (*forward)(const Forward& call, void* workspace, const Pool& pool);
-  void (*backward_input)(const BackwardInput& call, void* workspace, const Pool& pool);
-  void (*backward_weight)(const BackwardWeight& call, void* workspace, const Pool& pool);
+  KernelsOf<float> float32;
+  KernelsOf<bf16> bfloat16;
+
+  template <class T>
+  const KernelsOf<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float))
+      return float32;
+    else
+      return bfloat16;
+  }
 };
 
 // The instruction sets that are compiled in and that this machine runs, best first. The last one is "scalar".

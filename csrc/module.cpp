@@ -37,11 +37,19 @@ std::map<std::string, std::string> build_info() {
   };
 }
 
-std::string current_isa() {
+const cnnzoo::Kernels& current() {
   std::string error;
   const cnnzoo::Kernels* kernels = cnnzoo::current(&error);
   if (!kernels) throw std::invalid_argument(error);  // a ValueError in Python
-  return kernels->name;
+  return *kernels;
+}
+
+std::string current_isa() { return current().name; }
+
+std::string kernels_for(const std::string& dtype) {
+  if (dtype == "float32") return current().float32.isa;
+  if (dtype == "bfloat16") return current().bfloat16.isa;
+  throw std::invalid_argument("kernels_for: expected float32 or bfloat16, got \"" + dtype + "\"");
 }
 
 void set_isa(const std::string& name) {
@@ -57,11 +65,9 @@ std::optional<std::string> covers(const std::array<int64_t, 17>& sizes) {
 }
 
 std::array<int64_t, 3> frozen_layout() {
-  std::string error;
-  const cnnzoo::Kernels* kernels = cnnzoo::current(&error);
-  if (!kernels) throw std::invalid_argument(error);
-  const cnnzoo::FrozenKernels* frozen = cnnzoo::frozen_kernels(*kernels);
-  if (!frozen) throw std::invalid_argument(std::string("no frozen kernels for ") + kernels->name);
+  const cnnzoo::Kernels& kernels = current();
+  const cnnzoo::FrozenKernels* frozen = cnnzoo::frozen_kernels(kernels);
+  if (!frozen) throw std::invalid_argument(std::string("no frozen kernels for ") + kernels.name);
   const cnnzoo::FrozenLayout& layout = frozen->layout;
   return {layout.lanes, layout.filters_in_block, layout.vectors_in_block};
 }
@@ -73,6 +79,8 @@ PYBIND11_MODULE(_C, m) {
   m.def("build_info", &build_info, "Compiler, C++ standard, flags, and the torch it was built against.");
   m.def("isas", &cnnzoo::isas, "Instruction sets compiled in that this machine runs, best first.");
   m.def("current_isa", &current_isa, "The instruction set in use; ValueError where CNNZOO_ISA asks for a missing one.");
+  m.def("kernels_for", &kernels_for, py::arg("dtype"),
+        "The instruction set whose kernels run for float32 or bfloat16: what measurements are kept by.");
   m.def("set_isa", &set_isa, py::arg("name"), "Use this instruction set from now on; ValueError lists the legal ones.");
   m.def("covers", &covers, py::arg("sizes"), "None, or why not: N C H W K R S, stride, padding, pool size, stride, padding.");
   m.def("frozen_layout", &frozen_layout, "How weights are packed here: lanes, filters in a block, vectors in a block.");

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from torch import nn
 
 import cnnzoo
-from cnnzoo import ops
+from cnnzoo import explanation, ops
 from cnnzoo.cli import main
+from cnnzoo.ops import tuning
 
 needs_native = pytest.mark.skipif(
     not ops.status().available, reason=f"needs native code: {ops.status().reason}"
@@ -45,6 +46,35 @@ def test_native_keeps_a_quarter_at_most():
         assert "asks for it" in other.choice.reason
         assert set(other.choice.declined) == {"reference"}
         assert 4 * other.kept_bytes <= one.kept_bytes
+
+
+@needs_native
+def test_says_what_runs_in_bfloat16():
+    kernels = ops.status().kernels
+    report = explain(conv_relu_maxpool="native")
+    assert [each.choice.isa for each in report] == [kernels["float32"]] * 2
+    assert [each.under_autocast.isa for each in report] == [kernels["bfloat16"]] * 2
+    assert f"in bfloat16 native ({kernels['bfloat16']})" in str(report)
+    model = cnnzoo.build("mnist_cnn", conv_relu_maxpool="native")
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = cnnzoo.explain(model, batch_size=4, repeats=3)
+    half = cnnzoo.explain(model.bfloat16(), batch_size=4, repeats=3)
+    for each in (*inside, *half):
+        assert each.choice.isa == kernels["bfloat16"]
+        assert each.under_autocast is None
+    # x of two bytes is kept by whoever made it; only the places of the maxima are added.
+    assert half[1].kept_bytes == 4 * 32 * 5 * 5
+
+
+@needs_native
+def test_tunes_in_the_dtype_of_the_model(monkeypatch):
+    monkeypatch.setattr(tuning, "_fill", lambda call, turn: 1)
+    model = cnnzoo.build("mnist_cnn")
+    assert {each.dtype for each in explanation.tune(model, batch_size=2)} == {"float32"}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert {each.dtype for each in explanation.tune(model, batch_size=2)} == {"bfloat16"}
+    found = explanation.tune(model.bfloat16(), batch_size=2)
+    assert {each.dtype for each in found} == {"bfloat16"}
 
 
 def test_says_why_native_cannot_run():

@@ -43,13 +43,19 @@ def command(as_json: bool) -> None:
 
 
 def _native_library() -> dict[str, str]:
-    from cnnzoo.ops import _native
+    from cnnzoo.ops import _native, _tables
 
     native = _native.status()
     return {
         "native code": "in use" if native.available else f"not in use: {native.reason}",
         "instruction set": native.isa or "none",
         "instruction sets here": ", ".join(native.isas) or "none",
+        **{
+            f"kernels for {dtype}": f"{isa}, chosen by table"
+            if _tables.table(_tables.table_name(isa, dtype))
+            else f"{isa}, used where asked for: nothing was measured, see cnnzoo tune"
+            for dtype, isa in native.kernels.items()
+        },
         **{f"built: {key}": str(value) for key, value in native.build.items()},
     }
 

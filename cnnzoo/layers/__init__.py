@@ -14,9 +14,10 @@ from torch import nn
 
 from cnnzoo.errors import CnnzooError, did_you_mean
 from cnnzoo.layers._base import ConvReluMaxPool, count_windows
+from cnnzoo.layers.head import classify
 from cnnzoo.registry import layers
 
-__all__ = ["ConvReluMaxPool", "build_layer", "count_windows", "implementations"]
+__all__ = ["ConvReluMaxPool", "build_layer", "classify", "count_windows", "implementations"]
 
 
 def build_layer(role: str, implementation: str, /, *args: Any, **kwargs: Any) -> nn.Module:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnzoo.errors import CnnzooError
-from cnnzoo.layers import build_layer
+from cnnzoo.layers import build_layer, classify
 from cnnzoo.models._base import ImageClassifier
 from cnnzoo.models._sizes import final_size
 from cnnzoo.registry import register_model
@@ -36,6 +36,8 @@ class LeNet5(ImageClassifier):
         num_classes: number of classes.
         image_size: height and width of the images, in pixels, before the padding by 2.
         conv_relu_maxpool: implementation of the layer in the modern form.
+        classifier_head: implementation of the linear layers in the modern form (see
+            `cnnzoo.ops.classifier_head`).
         form: ``"modern"`` (ReLU, max-pool) or ``"classic"`` (tanh, average pool).
 
     Raises:
@@ -53,6 +55,7 @@ class LeNet5(ImageClassifier):
         image_size: int | tuple[int, int] = 28,
         conv_relu_maxpool: str = "auto",
         form: Literal["modern", "classic"] = "modern",
+        classifier_head: str = "auto",
     ) -> None:
         super().__init__(in_channels, num_classes, image_size)
         if form == "modern":
@@ -70,6 +73,7 @@ class LeNet5(ImageClassifier):
         stages = {"conv1": self.conv1, "conv2": self.conv2}
         self.stages = {"conv1": "conv1", "conv2": "conv2"}
         height, width = final_size("lenet5", self.image_size, stages)
+        self.classifier_head = classifier_head
         self.fc1 = nn.Linear(16 * height * width, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
@@ -79,6 +83,9 @@ class LeNet5(ImageClassifier):
         self.check_input(x)
         x = self.conv1(x)  # (N, 6, 14, 14) for 28×28
         x = self.conv2(x)  # (N, 16, 5, 5)
+        if self.activation is F.relu:
+            head = self.fc1, self.fc2, self.fc3  # 400 → 120 → 84 → classes
+            return classify(x, *head, implementation=self.classifier_head)
         x = self.activation(self.fc1(x.flatten(1)))  # (N, 120)
         x = self.activation(self.fc2(x))  # (N, 84)
         return self.fc3(x)

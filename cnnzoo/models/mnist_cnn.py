@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnzoo.layers import build_layer
+from cnnzoo.layers import build_layer, classify
 from cnnzoo.models._base import ImageClassifier
 from cnnzoo.models._sizes import final_size
 from cnnzoo.registry import register_model
@@ -27,6 +26,7 @@ class MnistCNN(ImageClassifier):
         num_classes: number of classes.
         image_size: height and width of the images, in pixels; at least 10.
         conv_relu_maxpool: implementation of the layer (see `cnnzoo.layers.implementations`).
+        classifier_head: implementation of the linear layers (see `cnnzoo.ops.classifier_head`).
 
     Raises:
         CnnzooError: the image is too small; a table shows in which layer it is used up.
@@ -43,6 +43,7 @@ class MnistCNN(ImageClassifier):
         num_classes: int = 10,
         image_size: int | tuple[int, int] = 28,
         conv_relu_maxpool: str = "auto",
+        classifier_head: str = "auto",
     ) -> None:
         super().__init__(in_channels, num_classes, image_size)
         self.conv1 = build_layer("conv_relu_maxpool", conv_relu_maxpool, in_channels, 32, 3)
@@ -50,6 +51,7 @@ class MnistCNN(ImageClassifier):
         stages = {"conv1": self.conv1, "conv2": self.conv2}
         self.stages = {"conv1": "conv1", "conv2": "conv2"}
         height, width = final_size("mnist_cnn", self.image_size, stages)
+        self.classifier_head = classifier_head
         self.fc1 = nn.Linear(32 * height * width, 100)
         self.fc2 = nn.Linear(100, num_classes)
         nn.init.kaiming_uniform_(self.fc1.weight, nonlinearity="relu")
@@ -60,5 +62,4 @@ class MnistCNN(ImageClassifier):
         self.check_input(x)
         x = self.conv1(x)  # (N, 32, 13, 13) for 28×28
         x = self.conv2(x)  # (N, 32, 5, 5)
-        x = F.relu(self.fc1(x.flatten(1)))  # (N, 100)
-        return self.fc2(x)
+        return classify(x, self.fc1, self.fc2, implementation=self.classifier_head)

@@ -4,8 +4,9 @@ For `implementation="auto"`, in this order:
 
 1. `CNNZOO_KERNEL` may name one.
 2. What the native kernels do not cover goes to the reference.
-3. A measured table, bucket → implementation: that of `CNNZOO_CHOICES`, a file that `cnnzoo tune`
-   made here, then the one shipped for the instruction set, `choices_<isa>.json`.
+3. A measured table, bucket → implementation: that of `CNNZOO_CHOICES`, files that `cnnzoo tune`
+   made here, then the one shipped for the instruction set, `choices_<isa>.json`, and for bfloat16
+   `choices_<isa>_bfloat16.json`. The instruction set is the one whose kernels run for the dtype.
 4. Where no table knows the instruction set, nothing is taken by faith: the reference runs.
 5. A shape that the tables lack goes to the native kernels, unless it has few outputs for many
    weights: see `_few_outputs`.
@@ -15,19 +16,16 @@ The same shapes on the same instruction set always get the same answer: nothing 
 
 from __future__ import annotations
 
-import functools
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from cnnzoo.errors import CnnzooError, did_you_mean
 from cnnzoo.ops import _cuda, _native
 from cnnzoo.ops._geometry import Window, pooled_size
+from cnnzoo.ops._tables import own_table, table, table_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Choice:
         implementation: "native" or "reference".
         reason: why this one, a sentence.
         declined: why each of the others does not, a sentence a name.
-        isa: the instruction set, where native.
+        isa: the instruction set whose kernels run, where native.
     """
 
     implementation: str
@@ -86,18 +84,21 @@ def choose(implementation: str, problem: Problem) -> Choice:
     if refusal:
         return Choice("reference", "It covers everything.", {"native": refusal})
 
-    isa = _isa(problem)
+    name, isa = _table_of(problem), _isa(problem)
+    where = isa if problem.dtype == torch.float32 else f"{isa} in {_name(problem.dtype)}"
     key = bucket(problem)
-    wanted = own_table(isa).get(key) or table(isa).get(key)
+    wanted = own_table(name).get(key) or table(name).get(key)
     if wanted == "reference":
-        reason = f"Measured as faster for {key} on {isa}."
+        reason = f"Measured as faster for {key} on {where}."
         return Choice("reference", reason, {"native": "The reference was measured as faster."})
     if wanted == "native":
-        reason = f"Measured as faster for {key} on {isa}."
+        reason = f"Measured as faster for {key} on {where}."
         return _native_choice(problem, reason, "The native kernel was measured as faster.")
-    if not (table(isa) or own_table(isa)):
-        why = f"Nothing was measured on {isa}, so it is not known to be faster: see `cnnzoo tune`."
-        return Choice("reference", f"No table of choices for {isa}.", {"native": why})
+    if not (table(name) or own_table(name)):
+        why = (
+            f"Nothing was measured on {where}, so it is not known to be faster: see `cnnzoo tune`."
+        )
+        return Choice("reference", f"No table of choices for {where}.", {"native": why})
     if _few_outputs(problem):
         return Choice(
             "reference",
@@ -114,8 +115,8 @@ def choose(implementation: str, problem: Problem) -> Choice:
 def why_not_native(problem: Problem) -> str | None:
     """None, or one sentence that says why the native kernels cannot run this."""
     cuda = problem.device == "cuda"
-    if problem.dtype != torch.float32 and not cuda:
-        return f"Native kernels take float32, got {_name(problem.dtype)}."
+    if _name(problem.dtype) not in _native.DTYPES and not cuda:
+        return f"Native kernels take {' and '.join(_native.DTYPES)}, got {_name(problem.dtype)}."
     if problem.device not in ("cpu", "cuda"):
         return f"Native kernels run on CUDA and on the CPU, the tensors are on {problem.device}."
     if problem.groups != 1:
@@ -131,6 +132,8 @@ def why_not_native(problem: Problem) -> str | None:
     if library is None:
         reason = str(_native.status().reason)
         return reason[0].upper() + reason[1:]
+    if _native.kernels_for(_name(problem.dtype)) is None:
+        return "The native library is older than this cnnzoo. Installing cnnzoo again builds it."
     refusal = library.covers(sizes)
     return None if refusal is None else f"{refusal[0].upper()}{refusal[1:]}."
 
@@ -154,68 +157,24 @@ def bucket(problem: Problem) -> str:
     )
 
 
-def tables() -> list[Path]:
-    """Every table that is shipped."""
-    return sorted(Path(__file__).parent.glob("choices_*.json"))
-
-
-@functools.cache
-def table(isa: str) -> Mapping[str, str]:
-    """The measured choices for an instruction set; empty where nothing was measured."""
-    path = Path(__file__).with_name(f"choices_{isa}.json")
-    choices: dict[str, str] = read_table(path)["choices"] if path.exists() else {}
-    return choices
-
-
-@functools.cache
-def own_table(isa: str) -> Mapping[str, str]:
-    """The choices of the file that `CNNZOO_CHOICES` names, if they are for this instruction set.
-
-    Raises:
-        CnnzooError: the file is missing or no table of choices.
-    """
-    path = os.environ.get("CNNZOO_CHOICES", "").strip()
-    if not path:
-        return {}
-    found = read_table(path)
-    choices: dict[str, str] = found["choices"] if found.get("isa") == isa else {}
-    return choices
-
-
-def read_table(path: str | Path) -> dict[str, Any]:
-    """Read a table of choices.
-
-    Raises:
-        CnnzooError: the file cannot be read, or holds something else.
-    """
-    try:
-        found = json.loads(Path(path).read_text())
-        names = set(found["choices"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CnnzooError(
-            f"{path} is no table of choices ({error}): make one with `cnnzoo tune`."
-        ) from None
-    if not names <= {"native", "reference"}:
-        raise CnnzooError(
-            f"{path}: a choice is native or reference; got {', '.join(map(str, names))}."
-        )
-    return dict(found)
-
-
-_native.when_changed(own_table.cache_clear)
-
-
 def _native_choice(problem: Problem, reason: str, declined: str) -> Choice:
     return Choice("native", reason, {"reference": declined}, _isa(problem))
 
 
 def _isa(problem: Problem) -> str:
-    """The instruction set, which is what tables are made for; "cuda" where that is the device."""
+    """The instruction set whose kernels run; "cuda" where that is the device."""
     if problem.device == "cuda":
         return "cuda"
-    library = _native.library()
-    assert library is not None  # else why_not_native had said so
-    return str(library.current_isa())
+    isa = _native.kernels_for(_name(problem.dtype))
+    assert isa is not None  # else why_not_native had said so
+    return isa
+
+
+def _table_of(problem: Problem) -> str:
+    """The name of the table that knows this problem: one for all dtypes on CUDA."""
+    if problem.device == "cuda":
+        return "cuda"
+    return table_name(_isa(problem), _name(problem.dtype))
 
 
 def _name(dtype: torch.dtype) -> str:

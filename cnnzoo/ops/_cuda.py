@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from cnnzoo.ops import _native
+from cnnzoo.ops._casting import cast
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -50,13 +51,13 @@ def why_not(dtype: torch.dtype, sizes: tuple[int, ...]) -> str | None:
 def ready(
     x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The tensors in the dtype of the computation, and torch's wish about TF32 passed on.
+    """As `cast`, and torch's wish about TF32 passed on.
 
     torch keeps `torch.backends.cudnn.conv.fp32_precision` where its stable ABI does not reach.
     """
     if dtype == torch.float32:
         follow_tf32()
-    return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    return cast(x, weight, bias, dtype)
 
 
 def follow_tf32() -> None:

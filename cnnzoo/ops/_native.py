@@ -3,7 +3,7 @@
 The environment, read when the library is first asked for:
 
     CNNZOO_KERNEL=auto, native or reference    what `implementation="auto"` means
-    CNNZOO_ISA=avx512, avx2, scalar, ...       these kernels and no others
+    CNNZOO_ISA=avx512, avx2, scalar, ...       these kernels and no others, see `Status.kernels`
     CNNZOO_REQUIRE_NATIVE=1                    a missing library is an error, as in CI
     CNNZOO_NATIVE=0                            not loaded, as if it had never been built
 """
@@ -25,6 +25,7 @@ from typing import Any
 from cnnzoo.errors import CnnzooError, did_you_mean
 
 KERNELS = ("auto", "native", "reference")
+DTYPES = ("float32", "bfloat16")  # what the kernels for the CPU take
 PACKAGE = Path(__file__).resolve().parent.parent
 
 _when_changed: list[Callable[[], None]] = []
@@ -40,6 +41,8 @@ class Status:
         isa: the instruction set in use.
         isas: those that are compiled in and that this machine runs, best first.
         build: compiler, C++ standard, flags, and the torch it was built against.
+        kernels: dtype → the instruction set whose kernels compute in it. They may differ: AMX, say,
+            multiplies bfloat16 and no float32.
     """
 
     available: bool
@@ -47,6 +50,7 @@ class Status:
     isa: str | None = None
     isas: tuple[str, ...] = ()
     build: dict[str, str] = field(default_factory=dict)
+    kernels: dict[str, str] = field(default_factory=dict)
 
 
 def status() -> Status:
@@ -62,7 +66,9 @@ def status() -> Status:
         isa = loaded.current_isa()
     except ValueError as error:
         return Status(False, f"{error}.", None, tuple(loaded.isas()), loaded.build_info())
-    return Status(True, None, isa, tuple(loaded.isas()), loaded.build_info())
+    kernels = {dtype: _kernels(loaded, dtype) for dtype in DTYPES}
+    found = {dtype: name for dtype, name in kernels.items() if name}
+    return Status(True, None, isa, tuple(loaded.isas()), loaded.build_info(), found)
 
 
 def library() -> ModuleType | None:
@@ -82,6 +88,16 @@ def library() -> ModuleType | None:
     except ValueError as error:
         raise CnnzooError(f"{error}.") from None
     return loaded
+
+
+def kernels_for(dtype: str) -> str | None:
+    """Return the instruction set whose kernels compute in ``dtype``, or None where there are none.
+
+    Raises:
+        CnnzooError: as `library`.
+    """
+    loaded = library()
+    return None if loaded is None or dtype not in DTYPES else _kernels(loaded, dtype)
 
 
 def set_isa(name: str) -> None:
@@ -150,6 +166,12 @@ def _load() -> tuple[ModuleType | None, str | None]:
             f"{str(error).splitlines()[0]}. Installing cnnzoo again builds it anew."
         )
     return module, None
+
+
+def _kernels(loaded: ModuleType, dtype: str) -> str | None:
+    if hasattr(loaded, "kernels_for"):
+        return str(loaded.kernels_for(dtype))
+    return str(loaded.current_isa()) if dtype == "float32" else None  # built before bfloat16 was
 
 
 def _path() -> Path | None:

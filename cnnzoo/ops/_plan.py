@@ -25,7 +25,7 @@ class Plan(NamedTuple):
     conv: tuple[Any, ...]  # stride, padding, dilation, groups
     pool: tuple[Any, ...]  # size, stride, padding
     choice: _choice.Choice | None = None
-    cuda: torch.dtype | None = None  # what to compute in, where the CUDA kernels do
+    cast: torch.dtype | None = None  # what native kernels compute in; None: what the tensors have
 
 
 def make_plan(
@@ -80,6 +80,17 @@ def plan_for(
         return _plan.__wrapped__(tensors, sizes, implementation, training, autocast)
 
 
+def check_dtype(name: str, dtype: torch.dtype, of_x: torch.dtype, autocast: bool) -> None:
+    """Check that a weight or bias has the dtype of x, or that autocast gives it the same.
+
+    Raises:
+        CnnzooError: it does not.
+    """
+    casts = autocast and torch.float64 not in (dtype, of_x)  # which autocast leaves alone
+    if dtype != of_x and not (casts and dtype.is_floating_point):
+        raise CnnzooError(f"{name}: expected {of_x}, the dtype of x; got {dtype}.")
+
+
 @functools.lru_cache(maxsize=4096)
 def _plan(
     tensors: tuple,
@@ -99,8 +110,7 @@ def _plan(
     for name, other_dtype, other_device in others:
         if other_device != device:
             raise CnnzooError(f"{name}: expected device {device}, that of x; got {other_device}.")
-        if other_dtype != dtype and not (autocast and other_dtype.is_floating_point):
-            raise CnnzooError(f"{name}: expected {dtype}, the dtype of x; got {other_dtype}.")
+        check_dtype(name, other_dtype, dtype, bool(autocast))
     stride, padding, dilation, groups, pool_size, pool_stride, pool_padding = sizes
     bias = of_bias[0] if of_bias else None
     _geometry.check_ranks(x, weight, bias, groups)
@@ -113,7 +123,8 @@ def _plan(
     )
     choice = _choice.choose(implementation, problem)
     plan = make_plan(window, dilation, groups, training=training, choice=choice)
-    return plan._replace(cuda=computed) if plan.native and device.type == "cuda" else plan
+    as_they_are = all(each == computed for each in (dtype, *(other for _, other, _ in others)))
+    return plan if as_they_are and device.type != "cuda" else plan._replace(cast=computed)
 
 
 _native.when_changed(_plan.cache_clear)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from cnnzoo.errors import CnnzooError
 from cnnzoo.ops import _choice, _cuda, _geometry
+from cnnzoo.ops._casting import cast
 from cnnzoo.ops._operators import FORWARD, TRAIN
-from cnnzoo.ops._plan import make_plan, needs_grad
+from cnnzoo.ops._plan import check_dtype, make_plan, needs_grad
 from cnnzoo.ops._reference import compose
 
 FUNC = "torch.func inside torch.compile is left to the reference."
@@ -36,6 +37,9 @@ def trace(
     dilation = _geometry.pair("dilation", dilation, 1)
     training = needs_grad(x, weight, bias)
     autocast = torch.is_autocast_enabled(x.device.type)
+    check_dtype("weight", weight.dtype, x.dtype, autocast)
+    if bias is not None:
+        check_dtype("bias", bias.dtype, x.dtype, autocast)
     autocast = autocast and x.dtype != torch.float64  # which autocast leaves alone
     dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
     native = _is_native(
@@ -53,7 +57,7 @@ def trace(
         plan = make_plan(window, dilation, groups, training=training)
         return compose(x, weight, bias, plan.conv, plan.pool)
     if autocast:
-        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+        x, weight, bias = cast(x, weight, bias, dtype)
     if training:
         return TRAIN(x, weight, bias, tuple(window))[0]
     return FORWARD(x, weight, bias, tuple(window))

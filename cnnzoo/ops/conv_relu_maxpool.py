@@ -17,10 +17,12 @@ The contract, which `reference` below keeps by being made of PyTorch's own layer
   flows. A position in the pool's padding never wins.
 - The gradient of an output goes to the one place where the maximum was, and nowhere where y is 0.
 - dtypes: any floating dtype, the same for x, weight and bias; under autocast that of autocast.
-- The native kernels take float32 on the CPU; on CUDA also bfloat16, float16, and TF32 where torch's
-  convolutions may use it. They are as accurate as a float32 composition, and give the same bits run
-  to run and for any number of threads. For backward they keep x, weight and one byte an output.
-  Their gradient cannot be differentiated again, nor forward.
+- In bfloat16 the convolution, its bias added, is rounded before the maximum is looked for: values
+  that round alike are ties. Sums are taken in float32, and a gradient is rounded once, at the end.
+- The native kernels take float32 and bfloat16 on the CPU; on CUDA also float16, and TF32 where
+  torch's convolutions may use it. They are as accurate as a composition in that dtype, and give the
+  same bits run to run and for any number of threads. For backward they keep x, weight and one byte
+  an output. Their gradient cannot be differentiated again, nor forward.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from torch.autograd import forward_ad
 
 from cnnzoo.ops import _cuda
 from cnnzoo.ops._autograd import Eager, Functional
+from cnnzoo.ops._casting import cast
 from cnnzoo.ops._choice import Choice
 from cnnzoo.ops._geometry import Pair
 from cnnzoo.ops._operators import FORWARD_RAW
@@ -89,8 +92,9 @@ def conv_relu_maxpool(
     plan = plan_for(x, weight, bias, sizes, implementation)
     if not plan.native:
         return compose(x, weight, bias, plan.conv, plan.pool)
-    if plan.cuda is not None:
-        x, weight, bias = _cuda.ready(x, weight, bias, plan.cuda)
+    if plan.cast is not None:
+        ready = _cuda.ready if x.is_cuda else cast
+        x, weight, bias = ready(x, weight, bias, plan.cast)
     if torch._C._are_functorch_transforms_active():
         return Functional.apply(x, weight, bias, plan.window)[0]
     if plan.training or forward_ad._current_level >= 0:  # a dual number: Eager refuses it aloud

@@ -2,14 +2,14 @@
 
 `cnnzoo.ops.conv_relu_maxpool` never times anything itself. What it chooses stands in tables that
 come with cnnzoo (made by ``make calibrate``), or in a file of one's own, made here and named by the
-environment variable ``CNNZOO_CHOICES``; so the same shapes get the same choice every time.
+environment variable ``CNNZOO_CHOICES``; so the same shapes get the same choice every time. A table
+is of one instruction set and one dtype.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from torch import Tensor
 from cnnzoo.errors import CnnzooError
 from cnnzoo.files import atomic_write
 from cnnzoo.machine import cpu_model
-from cnnzoo.ops import _choice, _geometry, _native
+from cnnzoo.ops import _choice, _geometry, _native, _tables
 from cnnzoo.ops.conv_relu_maxpool import conv_relu_maxpool
 
 MARGIN = 1.02  # the reference has to be this much faster: below lies the noise of a shared machine
@@ -51,13 +51,15 @@ class Measurement:
 
     Attributes:
         bucket: key of the table.
-        native_us: median microseconds of a call.
+        native_us: microseconds of a call in the fastest turn: others only ever add time.
         reference_us: likewise.
+        dtype: of the tensors, "float32" or "bfloat16".
     """
 
     bucket: str
     native_us: float
     reference_us: float
+    dtype: str = "float32"
 
     @property
     def gain(self) -> float:
@@ -70,12 +72,22 @@ class Measurement:
         return "reference" if self.gain * MARGIN < 1 else "native"
 
 
-def measure(layer: Layer, *, training: bool, rounds: int = 5, turn: float = 0.02) -> Measurement:
+def measure(
+    layer: Layer,
+    *,
+    training: bool,
+    dtype: torch.dtype = torch.float32,
+    rounds: int = 5,
+    turn: float = 0.02,
+) -> Measurement:
     """Time both implementations of a layer in turns, with the current number of threads.
+
+    With one thread its CPU time counts, which others on the machine hardly change.
 
     Args:
         layer: what to measure.
         training: forward and backward, or forward alone.
+        dtype: of all tensors.
         rounds: turns of each.
         turn: seconds that a turn should take.
 
@@ -84,11 +96,10 @@ def measure(layer: Layer, *, training: bool, rounds: int = 5, turn: float = 0.02
     """
     draw = torch.Generator().manual_seed(0)
     fan_in = math.prod(layer.weight[1:])
-    x = torch.randn(layer.x, generator=draw)
-    weight = (torch.randn(layer.weight, generator=draw) * (2 / fan_in) ** 0.5).requires_grad_(
-        training
-    )
-    bias = torch.zeros(layer.weight[0], requires_grad=training)
+    x = torch.randn(layer.x, generator=draw).to(dtype)
+    weight = (torch.randn(layer.weight, generator=draw) * (2 / fan_in) ** 0.5).to(dtype)
+    weight.requires_grad_(training)
+    bias = torch.zeros(layer.weight[0], dtype=dtype, requires_grad=training)
     if layer.needs_input_gradient:  # inside a network, where our layers leave channels_last
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(training)
     wanted = [tensor for tensor in (x, weight, bias) if tensor.requires_grad]
@@ -106,31 +117,41 @@ def measure(layer: Layer, *, training: bool, rounds: int = 5, turn: float = 0.02
 
     calls = {name: call(name) for name in ("native", "reference")}
     counts = {name: _fill(each, turn) for name, each in calls.items()}
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, each in calls.items():
             each()  # not timed: it brings the caches back
-            start = time.perf_counter()
+            start = clock()
             for _ in range(counts[name]):
                 each()
-            seconds[name].append((time.perf_counter() - start) / counts[name])
-    native, reference = (statistics.median(seconds[name]) * 1e6 for name in calls)
-    return Measurement(_bucket(layer, training), round(native, 1), round(reference, 1))
+            seconds[name].append((clock() - start) / counts[name])
+    native, reference = (min(seconds[name]) * 1e6 for name in calls)
+    name = str(dtype).removeprefix("torch.")
+    return Measurement(_bucket(layer, training), round(native, 1), round(reference, 1), name)
 
 
 def write_table(path: str | Path, measurements: Iterable[Measurement]) -> None:
     """Write what was measured, merged into the table that is at ``path`` already.
 
     Raises:
-        CnnzooError: the file is a table of another instruction set, or no table.
+        CnnzooError: the file is a table of another instruction set or dtype, or no table; or what
+            was measured is of several dtypes.
     """
-    path = Path(path)
-    isa = _native.status().isa
-    table: dict[str, Any] = {"isa": isa, "choices": {}, "measured_us": {}}
+    path, measurements = Path(path), list(measurements)
+    dtypes = {each.dtype for each in measurements} or {"float32"}
+    if len(dtypes) > 1:
+        raise CnnzooError(f"{path}: a table is of one dtype, got {', '.join(sorted(dtypes))}.")
+    (dtype,) = dtypes
+    isa = _native.kernels_for(dtype)
+    table: dict[str, Any] = {"isa": isa, "dtype": dtype, "choices": {}, "measured_us": {}}
     if path.exists():
-        table = _choice.read_table(path)
-        if table.get("isa") != isa:
-            raise CnnzooError(f"{path} is a table for {table.get('isa')}, this is {isa}.")
+        table = _tables.read_table(path)
+        found = (table.get("isa"), table.setdefault("dtype", "float32"))
+        if found != (isa, dtype):
+            raise CnnzooError(
+                f"{path} is a table for {' in '.join(map(str, found))}, this is {isa} in {dtype}."
+            )
     for each in measurements:
         table["choices"][each.bucket] = each.choice
         table["measured_us"][each.bucket] = [each.native_us, each.reference_us]

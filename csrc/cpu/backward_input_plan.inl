@@ -10,15 +10,17 @@ struct InputGradientPlan {
   int64_t columns;        // of padded dx that windows reach
   int64_t group, rows;    // pooled rows taken together, and rows of padded dx under them
   int64_t strip, strips;  // shares of an image, in pooled rows
-  size_t weights, lanes;
-  size_t sums, masks, lane_bytes;
+  bool narrow;            // bfloat16: gradients, and the weights before they are packed
+  size_t weights, wide, lanes;
+  size_t sums, masks, gradient, lane_bytes;
   size_t bytes;
 
-  InputGradientPlan(const Geometry& g, int threads)
+  InputGradientPlan(const Geometry& g, int threads, bool narrow)
       : channels(g.C, g.S),
         segments(g, channels, 12, ACCUMULATORS > 12 ? 4 : 12),  // more registers, and the weights leave L1
         h(Axis::h(g)),
-        w(Axis::w(g)) {
+        w(Axis::w(g)),
+        narrow(narrow) {
     buckets = ceil_div(g.K, BUCKET);
     places = g.pool_h * g.pool_w;
     columns = w.end(w.pooled - 1);
@@ -31,6 +33,8 @@ struct InputGradientPlan {
 
     Layout shared, lane;
     weights = shared.take<float>(channels.blocks * g.K * segments.rows * segments.pitch);
+    wide = shared.take<float>(narrow ? g.K * g.C * g.R * g.S : 0);
+    gradient = lane.take<float>(narrow ? group * w.pooled * g.K : 0);
     sums = lane.take<float>(channels.blocks * rows * columns * channels.width);
     masks = lane.take<uint64_t>(buckets * group * w.pooled * places);
     lanes = shared.bytes;
@@ -40,16 +44,21 @@ struct InputGradientPlan {
 };
 
 struct InputGradientPass {
-  const BackwardInput& call;
   const Geometry& g;
   const InputGradientPlan plan;
+  const Source grad_y;
+  const uint8_t* const place;
+  void* const grad_x;
   float* const weights;  // (channel block, k, r, (s, c)), segments in whole vectors
   char* const lanes;
 
-  InputGradientPass(const BackwardInput& call, int threads, void* workspace)
-      : call(call),
-        g(call.geometry),
-        plan(call.geometry, threads),
+  template <class T>
+  InputGradientPass(const BackwardInputOf<T>& call, int threads, void* workspace)
+      : g(call.geometry),
+        plan(call.geometry, threads, sizeof(T) < sizeof(float)),
+        grad_y(call.grad_y),
+        place(call.place),
+        grad_x(call.grad_x),
         weights(at<float>(workspace, plan.weights)),
         lanes(at<char>(workspace, plan.lanes)) {}
 };
@@ -59,6 +68,7 @@ struct Sums {
   int64_t n, begin, end;
   float* data;
   uint64_t* masks;
+  float* gradient;  // (p, q, K), of bfloat16
 
   float* block(const InputGradientPass& f, int64_t c) const {
     return data + c * f.plan.rows * f.plan.columns * f.plan.channels.width;

@@ -28,7 +28,7 @@ struct ScatterTile {
 // masks (bucket, p, q, place): a bit for each filter of the bucket whose maximum is there.
 void find_buckets(const InputGradientPass& f, int64_t n, int64_t p0, int64_t p1, uint64_t* masks) {
   const int64_t K = f.g.K, windows = (p1 - p0) * f.plan.w.pooled;
-  const uint8_t* place = f.call.place + (n * f.plan.h.pooled + p0) * f.plan.w.pooled * K;
+  const uint8_t* place = f.place + (n * f.plan.h.pooled + p0) * f.plan.w.pooled * K;
   for (int64_t b = 0; b < f.plan.buckets; ++b) {
     const int64_t filters = min(BUCKET, K - b * BUCKET);
     for (int64_t i = 0; i < windows; ++i) {
@@ -45,12 +45,28 @@ void find_buckets(const InputGradientPass& f, int64_t n, int64_t p0, int64_t p1,
   }
 }
 
+// The gradients of pooled rows [p0, p1): where they lie, or widened.
+Strided gradients(const InputGradientPass& f, const Sums& sums, int64_t p0, int64_t p1) {
+  if (!f.plan.narrow) {
+    Strided g = f.grad_y.as<float>();
+    g.data += sums.n * g.stride[0] + p0 * g.stride[2];
+    return g;
+  }
+  const int64_t* stride = f.grad_y.stride;
+  const int64_t columns = f.plan.w.pooled, row = columns * f.g.K;
+  const bf16* in = image(f.grad_y.as<bf16>(), sums.n);
+  for (int64_t p = p0; p < p1; ++p)
+    copy_pixels(sums.gradient + (p - p0) * row, in + p * stride[2], columns, f.g.K, f.g.K, stride[1], stride[3]);
+  return {sums.gradient, {0, 1, row, f.g.K}};
+}
+
 void add_windows(const InputGradientPass& f, const Sums& sums, int64_t p0, int64_t p1) {
   const Geometry& g = f.g;
   const InputGradientPlan& plan = f.plan;
   const Segments& s = plan.segments;
   const ptrdiff_t column = plan.channels.width, row = plan.columns * column, w_filter = s.rows * s.pitch;
-  const ptrdiff_t* g_stride = f.call.grad_y.stride;
+  const Strided grad_y = gradients(f, sums, p0, p1);
+  const int64_t* g_stride = grad_y.stride;
   ptrdiff_t offset[DEAD];
   for (int64_t a = 0; a < plan.places; ++a)
     offset[a] = a / g.pool_w * g.stride_h * row + a % g.pool_w * g.stride_w * column;
@@ -61,7 +77,7 @@ void add_windows(const InputGradientPass& f, const Sums& sums, int64_t p0, int64
     const float* w = f.weights + (c * g.K + b * BUCKET) * w_filter + r * s.pitch + v * LANES;
     const uint64_t* mask = sums.masks + b * (p1 - p0) * plan.w.pooled * plan.places;
     for (int64_t p = p0; p < p1; ++p) {
-      const float* gp = image(f.call.grad_y, sums.n) + b * BUCKET * g_stride[1] + p * g_stride[2];
+      const float* gp = grad_y.data + b * BUCKET * g_stride[1] + (p - p0) * g_stride[2];
       float* dx = sums.block(f, c) + (plan.h.corner(p) * g.stride_h - sums.begin + r) * row +
                   plan.w.corner(0) * g.stride_w * column + v * LANES;
       for (int64_t q = 0; q < plan.w.pooled; ++q, mask += plan.places) {

@@ -30,7 +30,8 @@ void add_chunk(const WeightGradientPass& f, int64_t chunk, int64_t group, char* 
   }
 }
 
-void backward_weight(const BackwardWeight& call, void* workspace, const Pool& pool) {
+template <class T>
+void backward_weight(const BackwardWeightOf<T>& call, void* workspace, const Pool& pool) {
   const WeightGradientPass f(call, pool.threads, workspace);
   const auto scratch = [&](int64_t lane) { return f.lanes + size_t(lane) * f.plan.lane_bytes; };
   parallel(pool, f.plan.chunks * f.plan.groups, 1, [&](int64_t lane, int64_t begin, int64_t end) {
@@ -47,6 +48,12 @@ void backward_weight(const BackwardWeight& call, void* workspace, const Pool& po
   for (int64_t k = 0; k < f.g.K && call.grad_bias; ++k) {
     float sum = 0;
     for (int64_t i = 0; i < f.plan.chunks; ++i) sum += f.partial_bias[i * f.plan.filters + k];
-    call.grad_bias[k] = sum;
+    copy(call.grad_bias + k, &sum, 1);
+  }
+  if (f.plan.narrow) {
+    const int64_t filter = f.g.C * f.g.R * f.g.S;
+    parallel(pool, f.g.K, worth_a_thread(filter), [&](int64_t, int64_t begin, int64_t end) {
+      copy(call.grad_weight + begin * filter, f.grad_weight + begin * filter, (end - begin) * filter);
+    });
   }
 }

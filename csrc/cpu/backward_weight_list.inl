@@ -21,8 +21,8 @@ struct GatherTile {
 
 // Dense NHWC whose segments are whole vectors is read where it lies; nothing past a segment is read then.
 bool reads_in_place(const WeightGradientPass& f) {
-  const ptrdiff_t* stride = f.call.x.stride;
-  if (stride[2] > (1 << 30) / f.plan.rows) return false;
+  const int64_t* stride = f.x.stride;
+  if (f.plan.narrow || stride[2] > (1 << 30) / f.plan.rows) return false;
   return f.g.padding_h == 0 && f.g.padding_w == 0 && f.plan.channels.blocks == 1 && stride[1] == 1 &&
          stride[3] == f.plan.channels.width && f.plan.segments.length == f.plan.segments.pitch;
 }
@@ -31,8 +31,7 @@ bool reads_in_place(const WeightGradientPass& f) {
 void list_outputs(const WeightGradientPass& f, const Block& block, int64_t k0, int64_t k1, ptrdiff_t row, float* db,
                   char* scratch) {
   const Geometry& g = f.g;
-  const Outputs outputs(f, block, k0);
-  const ptrdiff_t g_filter = f.call.grad_y.stride[1];
+  const Outputs outputs = outputs_of(f, block, k0, k1 - k0, k1 - k0, !f.plan.narrow, scratch);
   const Axis &h = f.plan.h, &w = f.plan.w;
   const ptrdiff_t column = f.plan.channels.width;
   int32_t offset[DEAD + 1];
@@ -46,7 +45,7 @@ void list_outputs(const WeightGradientPass& f, const Block& block, int64_t k0, i
     Item* item = items;
     float sum = 0;
     for (int64_t p = block.p0; p < block.p1; ++p) {
-      const float* in = outputs.g + (p - block.p0) * outputs.g_row + k * g_filter;
+      const float* in = outputs.g + (p - block.p0) * outputs.g_row + k * outputs.g_filter;
       const uint8_t* place = outputs.place + (p - block.p0) * outputs.place_row + k;
       int32_t corner = int32_t((h.corner(p) * h.stride - block.patch.row) * row +
                                (w.corner(block.q0) * w.stride - block.patch.column) * column);
@@ -69,14 +68,15 @@ void add_block_by_list(const WeightGradientPass& f, const Block& block, int64_t 
   const Segments& s = f.plan.segments;
   const bool direct = reads_in_place(f);
   const ptrdiff_t column = f.plan.channels.width;
-  const ptrdiff_t row = direct ? f.call.x.stride[2] : block.patch.columns * column;
+  const ptrdiff_t row = direct ? f.x.stride[2] : block.patch.columns * column;
   list_outputs(f, block, k0, k1, row, db, scratch);
   const Item* items = at<Item>(scratch, f.plan.items);
   const int64_t* counts = at<int64_t>(scratch, f.plan.counts);
   float* patch = at<float>(scratch, f.plan.patch);
-  const float* x = direct ? image(f.call.x, block.n) + block.patch.row * row + block.patch.column * column : patch;
+  const float* x = patch;
+  if (direct) x = image(f.x.as<float>(), block.n) + block.patch.row * row + block.patch.column * column;
   for (int64_t c = 0; c < f.plan.channels.blocks; ++c, dw += s.rows * s.pitch) {
-    if (!direct) copy_patch(patch, f.call.x, f.g, block.n, f.plan.channels, c, block.patch);
+    if (!direct) copy_patch(patch, f.x, f.g, block.n, f.plan.channels, c, block.patch);
     s.tiles([&](int64_t r, int64_t rows, int64_t v, int64_t vectors) {
       const auto tile = find_tile<GatherTile>(rows, vectors);
       for (int64_t k = 0; k < k1 - k0; ++k) {
@@ -99,6 +99,6 @@ void store_list_sums(const WeightGradientPass& f, int64_t k, float* sum) {
       store(sum + j, add(load(sum + j), load(partial + i * f.plan.partial_floats + j)));
   for (int64_t c = 0; c < f.plan.channels.blocks; ++c)
     for (int64_t r = 0; r < g.R; ++r)
-      transpose(f.call.grad_weight + ((k * g.C + c * width) * g.R + r) * g.S, g.R * g.S,
+      transpose(f.grad_weight + ((k * g.C + c * width) * g.R + r) * g.S, g.R * g.S,
                 sum + (c * g.R + r) * f.plan.segments.pitch, width, g.S, min(width, g.C - c * width));
 }

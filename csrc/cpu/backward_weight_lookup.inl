@@ -76,15 +76,9 @@ void gather_neighbours(float* out, const float* x, const WeightGradientPlan& pla
 
 // Outputs to be read in whole vectors of filters: where they lie, or copied.
 Outputs whole_vectors(const WeightGradientPass& f, const Block& block, char* scratch) {
-  Outputs out(f, block, 0);
-  const ptrdiff_t* stride = f.call.grad_y.stride;
   const int64_t rows = block.p1 - block.p0, columns = block.q1 - block.q0, filters = f.g.K, width = f.plan.filters;
-  if (stride[1] != 1 || filters < width) {
-    float* g = at<float>(scratch, f.plan.gradient);
-    for (int64_t p = 0; p < rows; ++p)
-      copy_pixels(g + p * columns * width, out.g + p * out.g_row, columns, filters, width, stride[1], stride[3]);
-    out.g = g, out.g_row = columns * width, out.g_column = width;
-  }
+  const bool in_place = !f.plan.narrow && f.grad_y.stride[1] == 1 && filters == width;
+  Outputs out = outputs_of(f, block, 0, filters, width, in_place, scratch);
   if (filters < width) {
     uint8_t* place = at<uint8_t>(scratch, f.plan.places);
     std::memset(place, DEAD, size_t(rows * columns * width));
@@ -123,7 +117,7 @@ void add_block_by_lookup(const WeightGradientPass& f, const Block& block, float*
   float* x = at<float>(scratch, f.plan.patch);
   float* neighbours = at<float>(scratch, f.plan.neighbours);
   for (int64_t c = 0; c < f.g.C; ++c) {
-    copy_patch(x + c * plane, f.call.x, f.g, block.n, Channels::planes(f.g.C), c, patch);
+    copy_patch(x + c * plane, f.x, f.g, block.n, Channels::planes(f.g.C), c, patch);
     gather_neighbours(neighbours + 4 * c * plane, x + c * plane, f.plan, patch);
   }
   const Lookup in{block.p1 - block.p0, block.q1 - block.q0, neighbours, 4 * f.plan.h.step() * patch.columns,
@@ -138,5 +132,5 @@ void store_lookup_sums(const WeightGradientPass& f, int64_t t0, int64_t t1) {
   for (int64_t i = 1; i < f.plan.chunks; ++i)
     for (int64_t j = 0; j < floats; j += LANES)
       store(sum + j, add(load(sum + j), load(sum + i * f.plan.partial_floats + j)));
-  transpose(f.call.grad_weight + t0, f.g.C * f.g.R * f.g.S, sum, f.plan.filters, t1 - t0, f.g.K);
+  transpose(f.grad_weight + t0, f.g.C * f.g.R * f.g.S, sum, f.plan.filters, t1 - t0, f.g.K);
 }

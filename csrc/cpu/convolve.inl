@@ -1,7 +1,8 @@
 // The register tile of the forward pass: I x J positions of the convolution times M vectors of filters, over all taps.
-// A tap (c, r, s) costs one broadcast a position and M loads of weights, against I * J * M FMAs.
+// A tap costs one broadcast a position and M loads of weights, against I * J * M FMAs. Its input and weight are what
+// multiply_add() takes: a float each, or two bfloat16 in the 32 bits of one (TERMS).
 //
-//   tap      offsets of the taps in the input from a position's corner, in the order (c, r, s) of torch's weights
+//   tap      offsets of the taps in the input from a position's corner, in the order of the weights
 //   w        (taps, KB): the weights of one block of filters
 
 constexpr int U = 2;                       // vectors in a block of filters
@@ -19,7 +20,7 @@ inline void convolve(Vec (&acc)[I][J][M], const float* x, ptrdiff_t row, ptrdiff
     UNROLL for (int i = 0; i < I; ++i) {
       UNROLL for (int j = 0; j < J; ++j) {
         const Vec a = splat(p[i * row + j * column]);
-        UNROLL for (int u = 0; u < M; ++u) acc[i][j][u] = fma(a, weight[u], acc[i][j][u]);
+        UNROLL for (int u = 0; u < M; ++u) acc[i][j][u] = multiply_add(a, weight[u], acc[i][j][u]);
       }
     }
   }
@@ -46,7 +47,8 @@ struct Best {
   }
 
   // The first n filters of a vector; a null `at` keeps no place.
-  inline void write(float* y, uint8_t* at, int64_t n) const {
+  template <class T>
+  inline void write(T* y, uint8_t* at, int64_t n) const {
     if (n >= LANES) {
       store(y, value);
       if (at) store(at, place);
@@ -54,6 +56,27 @@ struct Best {
       store(y, value, int(n));
       if (at) store(at, place, int(n));
     }
+  }
+};
+
+// Where a pass writes: y of either type, and place or nullptr.
+struct Target {
+  void* y;
+  uint8_t* place;
+  bool narrow;
+
+  template <class T>
+  Target(T* y, uint8_t* place) : y(y), place(place), narrow(sizeof(T) < sizeof(float)) {}
+
+  inline Target operator+(int64_t i) const {
+    Target at = *this;
+    at.y = static_cast<char*>(y) + i * (narrow ? int64_t(sizeof(bf16)) : int64_t(sizeof(float)));
+    if (place) at.place += i;
+    return at;
+  }
+
+  inline void write(const Best& best, int64_t n) const {
+    narrow ? best.write(static_cast<bf16*>(y), place, n) : best.write(static_cast<float*>(y), place, n);
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 
 #include "isa.h"
 
@@ -12,9 +13,24 @@ namespace {
 Isa* first = nullptr;
 std::atomic<const Kernels*> chosen{nullptr};
 
+// The list, once everybody has joined: whoever builds on another has found it.
+const Isa* all() {
+  static const bool ready = [] {
+    for (Isa* isa = first; isa; isa = isa->next)
+      for (const Isa* base = first; base && isa->builds_on; base = base->next)
+        if (std::strcmp(base->kernels.name, isa->builds_on) == 0)
+          isa->base = &base->kernels, isa->kernels.float32 = base->kernels.float32;
+    return true;
+  }();
+  (void)ready;
+  return first;
+}
+
+bool runs(const Isa* isa) { return (isa->base || !isa->builds_on) && isa->supported(); }
+
 const Isa* find(const std::string& name) {
-  for (const Isa* isa = first; isa; isa = isa->next)
-    if (isa->supported() && name == isa->kernels.name) return isa;
+  for (const Isa* isa = all(); isa; isa = isa->next)
+    if (runs(isa) && name == isa->kernels.name) return isa;
   return nullptr;
 }
 
@@ -23,15 +39,15 @@ std::string refusal(const std::string& source, const std::string& name) {
   const std::vector<std::string> legal = isas();
   for (size_t i = 0; i < legal.size(); ++i)
     sentence += (i == 0 ? "" : i + 1 < legal.size() ? ", " : " or ") + legal[i];
-  for (const Isa* isa = first; isa; isa = isa->next)
+  for (const Isa* isa = all(); isa; isa = isa->next)
     if (name == isa->kernels.name) return sentence + ", got \"" + name + "\", which this machine lacks";
   return sentence + ", got \"" + name + "\"";
 }
 
 }  // namespace
 
-Isa::Isa(const Kernels& kernels, int rank, bool (*supported)())
-    : kernels(kernels), rank(rank), supported(supported) {
+Isa::Isa(const Kernels& kernels, int rank, bool (*supported)(), const char* builds_on)
+    : kernels(kernels), rank(rank), supported(supported), builds_on(builds_on), base(nullptr) {
   Isa** place = &first;
   while (*place && (*place)->rank > rank) place = &(*place)->next;
   next = *place;
@@ -40,8 +56,8 @@ Isa::Isa(const Kernels& kernels, int rank, bool (*supported)())
 
 std::vector<std::string> isas() {
   std::vector<std::string> names;
-  for (const Isa* isa = first; isa; isa = isa->next)
-    if (isa->supported()) names.push_back(isa->kernels.name);
+  for (const Isa* isa = all(); isa; isa = isa->next)
+    if (runs(isa)) names.push_back(isa->kernels.name);
   return names;
 }
 

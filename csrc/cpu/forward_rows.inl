@@ -2,13 +2,17 @@
 
 template <int J, int M>
 struct RowTile {
-  // J positions from x on, started from `start` (the bias, or the sums so far) into out (J, KB).
+  // J positions from x on, started from `start` (the bias, or the sums so far) into out (J, KB), where `round` as
+  // bfloat16 has them.
   static void run(const float* x, ptrdiff_t column, const ptrdiff_t* tap, const ptrdiff_t* end, const float* w,
-                  const float* start, ptrdiff_t start_pitch, float* out) {
+                  const float* start, ptrdiff_t start_pitch, float* out, bool round) {
     Vec acc[1][J][M];
     UNROLL for (int j = 0; j < J; ++j)
       UNROLL for (int u = 0; u < M; ++u) acc[0][j][u] = load(start + j * start_pitch + u * LANES);
     convolve(acc, x, 0, column, tap, end, w);
+    if (round)
+      UNROLL for (int j = 0; j < J; ++j)
+        UNROLL for (int u = 0; u < M; ++u) acc[0][j][u] = round_bf16(acc[0][j][u]);
     UNROLL for (int j = 0; j < J; ++j)
       UNROLL for (int u = 0; u < M; ++u) store(out + j * KB + u * LANES, acc[0][j][u]);
   }
@@ -26,11 +30,12 @@ void conv_row(const ForwardPass& f, const Strip& strip, int64_t i, int64_t c) {
   const float* x = strip.x.corner + c * strip.x.block + i * strip.x.row;
   const float* bias = f.bias + strip.filter_block * KB;
   float* out = ring_row(f, strip, i);
+  const bool round = f.plan.narrow && c + 1 == f.plan.channels.blocks;
   const int64_t columns = f.plan.conv_columns, tiles = ceil_div(columns, COLUMNS);
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t j = part(columns, tiles, t), width = part(columns, tiles, t + 1) - j;
     find<RowTile, COLUMNS, M>(width)(x + j * strip.x.column, strip.x.column, f.offsets, f.offsets + taps, w,
-                                     c == 0 ? bias : out + j * KB, c == 0 ? 0 : KB, out + j * KB);
+                                     c == 0 ? bias : out + j * KB, c == 0 ? 0 : KB, out + j * KB, round);
   }
 }
 
@@ -49,10 +54,7 @@ void pool_row(const ForwardPass& f, const Strip& strip, int64_t p) {
         UNROLL for (int u = 0; u < M; ++u) best[u].meet(load(row + j * KB + u * LANES), place);
       }
     }
-    UNROLL for (int u = 0; u < M; ++u) {
-      const int64_t to = out + u * LANES;
-      best[u].write(f.call.y + to, f.call.place ? f.call.place + to : nullptr, f.g.K - k - u * LANES);
-    }
+    UNROLL for (int u = 0; u < M; ++u) (f.y + (out + u * LANES)).write(best[u], f.g.K - k - u * LANES);
   }
 }
 

@@ -19,7 +19,7 @@ FrozenKernels::FrozenKernels(const char* name, FrozenLayout layout, size_t (*wor
 
 const FrozenKernels* frozen_kernels(const Kernels& kernels) {
   for (const FrozenKernels* each = first; each; each = each->next)
-    if (std::strcmp(each->name, kernels.name) == 0) return each;
+    if (std::strcmp(each->name, kernels.float32.isa) == 0) return each;
   return nullptr;
 }
 

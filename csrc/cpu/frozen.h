@@ -58,7 +58,7 @@ struct FrozenKernels {
                 void (*run)(const Frozen&, void*, const Pool&));
 };
 
-// The kernels of the instruction set that `current()` chose.
+// Those that go with the float32 kernels of the instruction set that `current()` chose.
 const FrozenKernels* frozen_kernels(const Kernels& kernels);
 
 }  // namespace cnnzoo

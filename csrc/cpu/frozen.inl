@@ -43,8 +43,8 @@ struct FrozenPlan {
       if (call.stages[i].kind != FrozenStage::convolution) continue;
       Geometry g = call.stages[i].geometry;
       g.N = images;
-      scratch = max(scratch, int64_t(ForwardPlan(g, 1, false).lane_bytes));
-      if (shared) scratch = max(scratch, threads * int64_t(ForwardPlan(g, threads, false).lane_bytes));
+      scratch = max(scratch, int64_t(ForwardPlan(g, single(g), 1, false, false).lane_bytes));
+      if (shared) scratch = max(scratch, threads * int64_t(ForwardPlan(g, single(g), threads, false, false).lane_bytes));
     }
     Layout layout;
     for (size_t& map : maps) map = layout.take<float>(convolutions > 1 ? images * widest : 0);
@@ -61,7 +61,8 @@ void frozen_convolution(const FrozenStage& stage, int64_t images, const Strided&
   Geometry g = stage.geometry;
   g.N = images;
   const Forward call{g, x, nullptr, stage.bias, y, nullptr};
-  const ForwardPass f(call, ForwardPlan(g, pool.threads, reads_in_place(call)), const_cast<float*>(stage.weight),
+  const ForwardPass f(call, ForwardPlan(g, single(g), pool.threads, false, reads_in_place(call)),
+                      const_cast<float*>(stage.weight),
                       const_cast<float*>(stage.bias), at<ptrdiff_t>(workspace, plan.taps),
                       at<char>(workspace, plan.lane));
   find_taps(f);

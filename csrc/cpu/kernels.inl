@@ -4,16 +4,26 @@
 // with these instructions could be linked in for everyone.
 
 #include "basics.inl"
+#include "bfloat16.inl"
+#include "transpose.inl"
 #include "pooling_axis.inl"
 #include "source.inl"
 
+constexpr int TERMS = 1;
+inline Vec multiply_add(Vec a, Vec b, Vec c) { return fma(a, b, c); }
 #include "convolve.inl"
 
 #include "forward_plan.inl"
 #include "forward_rows.inl"
+#include "pool_window.inl"
+template <int M>
+inline void pool_numbers(const Vec (&four)[4][M], bf16* y, uint8_t* place, int64_t filters) {
+  pool_rounded(four, y, place, filters);
+}
 #include "forward_windows.inl"
 
 #include "forward.inl"
+#include "forward_single.inl"
 
 #include "segments.inl"
 
@@ -30,12 +40,23 @@
 
 #include "frozen.inl"
 
+#include "linear_tile.inl"
+#include "head_forward.inl"
+#include "head_backward.inl"
+
+template <class T>
 size_t workspace_bytes(Pass pass, const Geometry& geometry, int threads) {
+  constexpr bool narrow = sizeof(T) < sizeof(float);
   switch (pass) {
-    case Pass::forward: return forward_workspace(geometry, threads);
-    case Pass::backward_input: return InputGradientPlan(geometry, threads).bytes;
-    default: return WeightGradientPlan(geometry, threads).bytes;
+    case Pass::forward: return forward_workspace(geometry, threads, narrow);
+    case Pass::backward_input: return InputGradientPlan(geometry, threads, narrow).bytes;
+    default: return WeightGradientPlan(geometry, threads, narrow).bytes;
   }
 }
 
-Isa isa({NAME, workspace_bytes, forward, backward_input, backward_weight}, RANK, supported);
+template <class T>
+constexpr KernelsOf<T> kernels() {
+  return {NAME, workspace_bytes<T>, forward<T>, backward_input<T>, backward_weight<T>};
+}
+
+Isa isa({NAME, kernels<float>(), kernels<bf16>()}, RANK, supported);

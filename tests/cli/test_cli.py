@@ -176,6 +176,7 @@ def test_doctor():
     assert report["torch threads"] >= 1
     assert report["native code"] == "in use" or report["native code"].startswith("not in use: ")
     assert "instruction set" in run("doctor").output
+    assert ("kernels for bfloat16" in report) == (report["native code"] == "in use")
 
 
 @pytest.mark.parametrize(

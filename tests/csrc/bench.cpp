@@ -2,6 +2,9 @@
 //
 //   bench [part of a layer's name] [threads] [instruction set]
 //
+// Every set is timed in float32 and in bfloat16, but float32 only where the kernels are its own. The peak is always
+// that of the set's float32 FMA units, so dot products of bfloat16 may pass 100 %.
+//
 // us an image is that of the fastest call; peak is measured between calls, so a machine that slows down slows both.
 //   forward   GFLOP/s of the convolution at positions that some pool window covers, and its part of the peak
 //   dX dW     GFLOP/s of the terms that pass a gradient (one position in a window), and the time in units of a dense
@@ -14,6 +17,7 @@
 #include <random>
 #include <string>
 
+#include "bfloat16.h"
 #include "call.h"
 
 #if defined(__linux__)
@@ -67,7 +71,7 @@ double now() {
                  "xmm10", "xmm11", "xmm12", "xmm13")
 
 double peak(const std::string& isa) {
-  const int lanes = isa == "avx512" ? 16 : isa == "avx2" ? 8 : 4;
+  const int lanes = isa.rfind("avx512", 0) == 0 || isa == "amx" ? 16 : isa == "avx2" ? 8 : 4;
   long rounds = 20000;
   const double flops = double(rounds) * 12 * 2 * lanes, start = now();
   if (lanes == 16) ROUNDS(FMA_512);
@@ -139,18 +143,23 @@ class Workers {
 };
 
 // On cache lines, as torch allocates.
-struct Floats {
-  std::unique_ptr<float, decltype(&std::free)> floats;
-  explicit Floats(int64_t count)
-      : floats(static_cast<float*>(std::aligned_alloc(64, size_t(count + 15) / 16 * 64)), std::free) {}
-  float* data() const { return floats.get(); }
+template <class T>
+struct Values {
+  std::unique_ptr<T, decltype(&std::free)> values;
+  explicit Values(int64_t count)
+      : values(static_cast<T*>(std::aligned_alloc(64, size_t(count + 31) / 32 * 32 * sizeof(T))), std::free) {}
+  T* data() const { return values.get(); }
 };
 
-Floats random_floats(int64_t count, float scale) {
+void assign(float& to, float value) { to = value; }
+void assign(bf16& to, float value) { to = round_to_bf16(value); }
+
+template <class T>
+Values<T> random_values(int64_t count, float scale) {
   static std::mt19937 engine(1);
   std::normal_distribution<float> normal(0, scale);
-  Floats out(count);
-  for (int64_t i = 0; i < count; ++i) out.data()[i] = normal(engine);
+  Values<T> out(count);
+  for (int64_t i = 0; i < count; ++i) assign(out.data()[i], normal(engine));
   return out;
 }
 
@@ -179,14 +188,15 @@ int64_t covered(int64_t conv, int64_t pool, int64_t stride, int64_t padding, int
   return count;
 }
 
+template <class T>
 void bench(const Layer& layer, const std::string& isa, int n) {
   const Geometry& g = layer.g;
   const int64_t outputs = g.N * g.P() * g.Q() * g.K, inputs = g.N * g.C * g.H * g.W, taps = g.C * g.R * g.S;
-  const auto x = random_floats(inputs, 1), grad_y = random_floats(outputs, 1);
-  const auto weight = random_floats(g.K * taps, 1 / std::sqrt(float(taps))), bias = random_floats(g.K, 0.1f);
-  const Floats y(outputs), grad_x(inputs), grad_weight(g.K * taps), grad_bias(g.K);
+  const auto x = random_values<T>(inputs, 1), grad_y = random_values<T>(outputs, 1);
+  const auto weight = random_values<T>(g.K * taps, 1 / std::sqrt(float(taps))), bias = random_values<T>(g.K, 0.1f);
+  const Values<T> y(outputs), grad_x(inputs), grad_weight(g.K * taps), grad_bias(g.K);
   std::vector<uint8_t> place(outputs);
-  const Kernels& kernels = *current();
+  const KernelsOf<T>& kernels = current()->of<T>();
   Workers workers(n);
   const Pool pool{n, Workers::run, &workers};
   size_t bytes = 0;
@@ -195,16 +205,16 @@ void bench(const Layer& layer, const std::string& isa, int n) {
   const Workspace workspace(bytes);
 
   // NHWC, as the layer before hands it on; with few channels images come as NCHW.
-  const Strided input = g.C <= 4 ? Strided{x.data(), {g.C * g.H * g.W, g.H * g.W, g.W, 1}}
-                                 : Strided{x.data(), {g.C * g.H * g.W, 1, g.W * g.C, g.C}};
-  const Strided gradient{grad_y.data(), {g.P() * g.Q() * g.K, 1, g.Q() * g.K, g.K}};
+  const StridedOf<T> input = g.C <= 4 ? StridedOf<T>{x.data(), {g.C * g.H * g.W, g.H * g.W, g.W, 1}}
+                                      : StridedOf<T>{x.data(), {g.C * g.H * g.W, 1, g.W * g.C, g.C}};
+  const StridedOf<T> gradient{grad_y.data(), {g.P() * g.Q() * g.K, 1, g.Q() * g.K, g.K}};
   const double sparse = 2.0 * double(outputs * taps);
   const double dense = 2.0 * double(g.N * covered(g.conv_h(), g.pool_h, g.pool_stride_h, g.pool_padding_h, g.P()) *
                                     covered(g.conv_w(), g.pool_w, g.pool_stride_w, g.pool_padding_w, g.Q())) *
                        double(g.K * taps);
-  std::printf("%-42s %-7s", layer.name, isa.c_str());
+  std::printf("%-42s %-11s %-8s", layer.name, isa.c_str(), sizeof(T) == sizeof(float) ? "float32" : "bfloat16");
   const auto forward = [&](uint8_t* at) {
-    const Forward call{g, input, weight.data(), bias.data(), y.data(), at};
+    const ForwardOf<T> call{g, input, weight.data(), bias.data(), y.data(), at};
     const Timing t = fastest(isa, n, [&] { kernels.forward(call, workspace.data, pool); });
     std::printf("%9.2f %6.1f %3.0f%%", t.seconds / g.N * 1e6, dense / t.seconds / 1e9,
                 100 * dense / t.seconds / 1e9 / t.peak);
@@ -215,9 +225,9 @@ void bench(const Layer& layer, const std::string& isa, int n) {
   };
   forward(nullptr);
   forward(place.data());
-  const BackwardInput dx{g, gradient, weight.data(), place.data(), grad_x.data()};
+  const BackwardInputOf<T> dx{g, gradient, weight.data(), place.data(), grad_x.data()};
   backward([&] { kernels.backward_input(dx, workspace.data, pool); });
-  const BackwardWeight dw{g, input, gradient, place.data(), grad_weight.data(), grad_bias.data()};
+  const BackwardWeightOf<T> dw{g, input, gradient, place.data(), grad_weight.data(), grad_bias.data()};
   backward([&] { kernels.backward_weight(dw, workspace.data, pool); });
   std::printf("\n");
 }
@@ -231,11 +241,14 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::printf("%d thread%s; per image: us, GFLOP/s, and of peak (forward) or against dense at peak (dX, dW)\n", n,
               n == 1 ? "" : "s");
-  std::printf("%-42s %-7s%9s %20s %20s %20s\n", "layer", "isa", "infer", "train", "dX", "dW");
+  std::printf("%-42s %-11s %-8s%9s %20s %20s %20s\n", "layer", "isa", "dtype", "infer", "train", "dX", "dW");
   for (const std::string& isa : isas()) {
     if (!only.empty() && isa != only) continue;
     select(isa);
-    for (const Layer& layer : LAYERS)
-      if (std::string(layer.name).find(part) != std::string::npos) bench(layer, isa, n);
+    for (const Layer& layer : LAYERS) {
+      if (std::string(layer.name).find(part) == std::string::npos) continue;
+      if (isa == current()->float32.isa) bench<float>(layer, isa, n);
+      bench<bf16>(layer, isa, n);
+    }
   }
 }

@@ -30,22 +30,25 @@ struct Workspace {
   Workspace(const Workspace&) = delete;
 };
 
-template <class Call>
-void run(const cnnzoo::Kernels& kernels, cnnzoo::Pass pass, void (*function)(const Call&, void*, const cnnzoo::Pool&),
-         const Call& call, int n) {
+template <class T, class Call>
+void run(const cnnzoo::KernelsOf<T>& kernels, cnnzoo::Pass pass,
+         void (*function)(const Call&, void*, const cnnzoo::Pool&), const Call& call, int n) {
   const cnnzoo::Pool pool = threads(n);
   const Workspace workspace(kernels.workspace_bytes(pass, call.geometry, n));
   function(call, workspace.data, pool);
 }
 
-inline void run(const cnnzoo::Kernels& k, const cnnzoo::Forward& c, int n) {
-  run(k, cnnzoo::Pass::forward, k.forward, c, n);
+template <class T>
+void run(const cnnzoo::Kernels& k, const cnnzoo::ForwardOf<T>& c, int n) {
+  run(k.of<T>(), cnnzoo::Pass::forward, k.of<T>().forward, c, n);
 }
-inline void run(const cnnzoo::Kernels& k, const cnnzoo::BackwardInput& c, int n) {
-  run(k, cnnzoo::Pass::backward_input, k.backward_input, c, n);
+template <class T>
+void run(const cnnzoo::Kernels& k, const cnnzoo::BackwardInputOf<T>& c, int n) {
+  run(k.of<T>(), cnnzoo::Pass::backward_input, k.of<T>().backward_input, c, n);
 }
-inline void run(const cnnzoo::Kernels& k, const cnnzoo::BackwardWeight& c, int n) {
-  run(k, cnnzoo::Pass::backward_weight, k.backward_weight, c, n);
+template <class T>
+void run(const cnnzoo::Kernels& k, const cnnzoo::BackwardWeightOf<T>& c, int n) {
+  run(k.of<T>(), cnnzoo::Pass::backward_weight, k.of<T>().backward_weight, c, n);
 }
 
 inline const char* text(const cnnzoo::Geometry& g) {

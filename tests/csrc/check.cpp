@@ -4,19 +4,24 @@
 //
 // CNNZOO_ISA narrows it to one instruction set.
 //
+// Half of the cases are bfloat16: judged on the numbers that its bits mean, rounded where a result is.
+//
 // Kinds of values: small integers, where sums are exact and everything has to agree to the last bit, ties included;
 // the same with NaN and infinities; and reals, within a bound on rounding. Reals may round a near tie either way, so
-// there a place only has to hold a maximum, and gradients are judged for the places that came out.
+// there a place only has to hold a maximum, and gradients are judged for the places that came out. bfloat16 of a few
+// bits makes ties of reals as well, and some cases are so small that they are denormal.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdarg>
-#include <random>
 
+#include "bfloat16.h"
 #include "call.h"
+#include "draw.h"
 #include "reference.h"
 
 using namespace cnnzoo;
+using namespace draw;
 
 namespace {
 
@@ -34,105 +39,30 @@ const char* isa = "";
   std::exit(1);
 }
 
-struct Random {
-  std::mt19937_64 engine;
-  int64_t below(int64_t n) { return int64_t(engine() % uint64_t(n)); }
-  int64_t within(int64_t low, int64_t high) { return low + below(high - low + 1); }
-  template <class T>
-  T one_of(std::initializer_list<T> list) {
-    return list.begin()[below(int64_t(list.size()))];
-  }
-};
-
-enum Kind { INTEGERS, SPECIALS, REALS };
-
-float draw(Random& random, Kind kind) {
-  if (kind == REALS) return float(std::normal_distribution<double>()(random.engine));
-  if (kind == SPECIALS && random.below(60) == 0) return random.one_of({NAN, INFINITY, -INFINITY, -0.0f});
-  return float(random.within(-2, 2));
-}
-
-// A geometry that the kernels cover, small enough for the reference.
-Geometry draw_geometry(Random& random) {
-  for (;;) {
-    Geometry g;
-    g.N = random.below(30) == 0 ? 0 : random.one_of<int64_t>({1, 1, 2, 3, 5, 9});
-    g.C = random.below(2) ? random.within(1, 8) : random.one_of<int64_t>({16, 17, 31, 32, 33, 40, 64, 67, 100});
-    g.K = random.below(2) ? random.within(1, 20) : random.one_of<int64_t>({16, 31, 32, 33, 47, 48, 64, 65, 130});
-    g.R = random.one_of<int64_t>({1, 2, 3, 3, 3, 4, 5, 5, 7, 11});
-    g.S = random.below(3) ? g.R : random.within(1, 7);
-    g.stride_h = random.one_of<int64_t>({1, 1, 1, 2, 3, 4});
-    g.stride_w = random.below(3) ? g.stride_h : random.within(1, 3);
-    g.padding_h = random.one_of<int64_t>({0, 0, 1, 2, 3});
-    g.padding_w = random.below(3) ? g.padding_h : random.within(0, 3);
-    g.pool_h = random.one_of<int64_t>({2, 2, 2, 3, 3, 1, 4});
-    g.pool_w = random.below(4) ? g.pool_h : random.within(1, 4);
-    g.pool_stride_h = random.below(2) ? g.pool_h : random.within(1, 4);
-    g.pool_stride_w = random.below(2) ? g.pool_w : random.within(1, 4);
-    g.pool_padding_h = random.below(2) ? 0 : random.within(0, g.pool_h / 2);
-    g.pool_padding_w = random.below(2) ? 0 : random.within(0, g.pool_w / 2);
-    if (random.below(4) == 0) {  // what most layers are, and special kernels serve
-      g.R = g.S = random.one_of<int64_t>({3, 3, 5});
-      g.C = random.one_of<int64_t>({1, 1, 1, 3, 3, 16, 32});
-      g.stride_h = g.stride_w = 1;
-      g.padding_h = g.padding_w = random.below(2);
-      g.pool_h = g.pool_w = g.pool_stride_h = g.pool_stride_w = 2;
-      g.pool_padding_h = g.pool_padding_w = 0;
-    }
-    const int64_t most = random.one_of<int64_t>({6, 16, 40, 90});
-    g.H = random.within(1, most);
-    g.W = random.within(1, most);
-    if (covers(g)) continue;
-    if (double(g.N) * g.conv_h() * g.conv_w() * g.K * g.C * g.R * g.S < 1.5e6) return g;
-  }
-}
-
-// Floats in an array of exactly the size that the strides reach.
-struct Array {
-  std::unique_ptr<float[]> data;
-  int64_t size = 0;
-  float* make(int64_t count) {
-    data.reset(new float[size_t(std::max<int64_t>(count, 1))]);
-    return size = count, data.get();
-  }
-  float* fill(int64_t count, Random& random, Kind kind) {
-    make(count);
-    for (int64_t i = 0; i < count; ++i) data[i] = draw(random, kind);
-    return data.get();
-  }
-};
-
-// A tensor (a, b, c, d) in a random layout: NCHW, NHWC, another order, sliced with steps, or expanded.
-Strided draw_tensor(Random& random, Kind kind, const int64_t (&shape)[4], Array& storage) {
-  Strided t{};
-  int order[4] = {0, 1, 2, 3};  // outermost first
-  const int64_t layout = random.below(6);
-  if (layout == 1 || layout == 4) order[1] = 2, order[2] = 3, order[3] = 1;
-  if (layout == 2) std::shuffle(order, order + 4, random.engine);
-  const bool expand = layout == 5;
-  const bool step = layout == 3 || layout == 4;
-  int64_t stride = 1, reach = 1;
-  for (int i = 4; i-- > 0;) {
-    const int d = order[i];
-    const bool still = expand && random.below(2);
-    t.stride[d] = still ? 0 : stride;
-    if (step) t.stride[d] *= random.within(1, 3);
-    reach += std::max<int64_t>(shape[d] - 1, 0) * t.stride[d];
-    if (!still) stride = std::max<int64_t>(t.stride[d] * shape[d], 1);
-    if (step && random.below(2)) stride += random.within(0, 5);
-  }
-  t.data = storage.fill(reach, random, kind);
-  return t;
-}
-
 bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
-// A float32 sum of any order is this near to the exact one; `exact` asks for equality.
-void expect_near(const char* what, const float* got, const std::vector<double>& want, const std::vector<double>& size,
-                 bool exact) {
-  for (size_t i = 0; i < want.size(); ++i)
-    if (exact ? !same(got[i], want[i]) : !(std::fabs(got[i] - want[i]) <= 2e-5 * size[i]))
-      fail("%s[%zu]: expected %.9g, got %.9g", what, i, want[i], double(got[i]));
+// What a result may be where the exact one lies between low and high: the same, rounded where the result is bfloat16.
+struct Range {
+  double low, high;
+
+  template <class T>
+  static Range of(double low, double high) {
+    if constexpr (sizeof(T) < sizeof(float)) return {nearest_bf16(low), nearest_bf16(high)};
+    return {low, high};
+  }
+  bool holds(double a) const { return low <= a && a <= high; }
+};
+
+// A float32 sum of any order is this near to the exact one; `exact` asks for equality, after one rounding.
+template <class T>
+void expect_near(const char* what, const Array<T>& result, const std::vector<double>& want,
+                 const std::vector<double>& size, bool exact, double flushed) {
+  for (size_t i = 0; i < want.size(); ++i) {
+    const double got = widen(result.data[i]), error = 2e-5 * size[i] + flushed;
+    if (exact ? !same(got, Range::of<T>(want[i], want[i]).low)
+              : !Range::of<T>(want[i] - error, want[i] + error).holds(got))
+      fail("%s[%zu]: expected %.9g, got %.9g", what, i, want[i], got);
+  }
 }
 
 template <class T>
@@ -142,93 +72,147 @@ void expect_bits(const char* what, int threads, const T* one, const T* many, int
       fail("%s[%lld]: %.9g with 1 thread, %.9g with %d", what, (long long)i, double(one[i]), double(many[i]), threads);
 }
 
+template <class T>
 struct Outputs {
-  Array y, grad_x, grad_weight, grad_bias, inference;
-  std::unique_ptr<uint8_t[]> place;
+  Array<T> y, grad_x, grad_weight, grad_bias, inference;
+  Array<uint8_t> place;
 };
 
 struct Case {
   Geometry g;
   Kind kind;
-  Array x_data, weight, bias, grad_data;
-  Strided x, grad_y;
+  bool narrow;  // bfloat16
+  float scale;  // of x: tiny ones make denormals
+  Layout x_layout, grad_layout;
+  Operand x, weight, bias, grad_y;
   bool has_bias, has_grad_bias;
 
-  explicit Case(Random& random) : g(draw_geometry(random)), kind(Kind(random.below(3))) {
-    x = draw_tensor(random, kind, {g.N, g.C, g.H, g.W}, x_data);
-    grad_y = draw_tensor(random, kind, {g.N, g.K, g.P(), g.Q()}, grad_data);
-    weight.fill(g.K * g.C * g.R * g.S, random, kind);
+  explicit Case(Random& random) : g(draw_geometry(random)), kind(Kind(random.below(3))), narrow(random.below(2)) {
+    scale = narrow && kind == REALS && random.below(4) == 0 ? 1e-38f : 1;
+    x_layout = draw_layout(random, {g.N, g.C, g.H, g.W});
+    grad_layout = draw_layout(random, {g.N, g.K, g.P(), g.Q()});
+    x.fill(x_layout.reach, random, kind, scale, narrow);
+    grad_y.fill(grad_layout.reach, random, kind, 1, narrow);
+    weight.fill(g.K * g.C * g.R * g.S, random, kind, 1, narrow);
+    // From 256 on bfloat16 is even: there sums of integers are rounded, every second one from halfway.
+    bias.fill(g.K, random, kind, scale, narrow, narrow && kind != REALS && random.below(2) ? 300 : 0);
     has_bias = random.below(4) != 0, has_grad_bias = random.below(4) != 0;
-    bias.fill(g.K, random, kind);
+  }
+
+  template <class T>
+  static StridedOf<T> tensor(const Operand& operand, const Layout& layout) {
+    const int64_t* s = layout.stride;
+    return {operand.as<T>(), {s[0], s[1], s[2], s[3]}};
+  }
+
+  template <class T>
+  ForwardOf<T> forward() const {
+    return {g, tensor<T>(x, x_layout), weight.as<T>(), has_bias ? bias.as<T>() : nullptr, nullptr, nullptr};
   }
 
   int64_t outputs() const { return g.N * g.P() * g.Q() * g.K; }
 
-  void run_all(const Kernels& kernels, int n, Outputs& out) const {
-    out.place.reset(new uint8_t[size_t(std::max<int64_t>(outputs(), 1))]);
-    const float* b = has_bias ? bias.data.get() : nullptr;
-    Forward forward{g, x, weight.data.get(), b, out.y.make(outputs()), out.place.get()};
-    run(kernels, forward, n);
-    forward.y = out.inference.make(outputs()), forward.place = nullptr;
-    run(kernels, forward, n);
-    const uint8_t* place = out.place.get();
-    float *dx = out.grad_x.make(g.N * g.H * g.W * g.C), *dw = out.grad_weight.make(weight.size);
-    float* db = out.grad_bias.make(g.K);
-    run(kernels, BackwardInput{g, grad_y, weight.data.get(), place, dx}, n);
-    run(kernels, BackwardWeight{g, x, grad_y, place, dw, has_grad_bias ? db : nullptr}, n);
+  template <class T>
+  void run_all(const Kernels& kernels, int n, Outputs<T>& out) const {
+    ForwardOf<T> call = forward<T>();
+    call.y = out.y.make(outputs()), call.place = out.place.make(outputs());
+    run(kernels, call, n);
+    call.y = out.inference.make(outputs()), call.place = nullptr;
+    run(kernels, call, n);
+    const uint8_t* place = out.place.data.get();
+    const auto grad = tensor<T>(grad_y, grad_layout);
+    T *dx = out.grad_x.make(g.N * g.H * g.W * g.C), *dw = out.grad_weight.make(g.K * g.C * g.R * g.S);
+    T* db = out.grad_bias.make(g.K);
+    run(kernels, BackwardInputOf<T>{g, grad, weight.as<T>(), place, dx}, n);
+    run(kernels, BackwardWeightOf<T>{g, call.x, grad, place, dw, has_grad_bias ? db : nullptr}, n);
   }
 
+  // Dot products of bfloat16 take every number below the least normal one for 0, products and sums as well.
+  double lost(const Kernels& kernels, int64_t terms) const {
+    const std::string name = kernels.bfloat16.isa;
+    const bool flushes = narrow && (name == "avx512_bf16" || name == "amx");
+    return double(terms) * (flushes ? 1e-37 : 1e-45);
+  }
+
+  template <class T>
   void check(const reference::Convolution& conv, const Kernels& kernels) const {
-    Outputs out;
+    Outputs<T> out;
     run_all(kernels, 1, out);
-    check_forward(conv, out);
+    check_forward(conv, kernels, out);
     const bool exact = kind != REALS;
-    const auto want = reference::backward(g, x, weight.data.get(), grad_y, out.place.get());
-    expect_near("grad_x", out.grad_x.data.get(), want.x, want.x_size, exact);
-    expect_near("grad_weight", out.grad_weight.data.get(), want.weight, want.weight_size, exact);
-    if (has_grad_bias) expect_near("grad_bias", out.grad_bias.data.get(), want.bias, want.bias_size, exact);
+    const auto want = reference::backward(g, tensor<float>(x, x_layout), weight.as<float>(),
+                                          tensor<float>(grad_y, grad_layout), out.place.data.get());
+    expect_near("grad_x", out.grad_x, want.x, want.x_size, exact, 0);
+    const double flushed = lost(kernels, g.N * g.P() * g.Q());
+    expect_near("grad_weight", out.grad_weight, want.weight, want.weight_size, exact, flushed);
+    if (has_grad_bias) expect_near("grad_bias", out.grad_bias, want.bias, want.bias_size, exact, 0);
     for (const int n : {2, 7}) {
-      Outputs many;
+      Outputs<T> many;
       run_all(kernels, n, many);
-      const auto bits = [&](const char* what, const Array& a, const Array& b) {
+      const auto bits = [&](const char* what, const auto& a, const auto& b) {
         expect_bits(what, n, a.data.get(), b.data.get(), a.size);
       };
-      bits("y", out.y, many.y), bits("y of inference", out.y, many.inference);
+      bits("y", out.y, many.y), bits("y of inference", out.y, many.inference), bits("place", out.place, many.place);
       bits("grad_x", out.grad_x, many.grad_x), bits("grad_weight", out.grad_weight, many.grad_weight);
       if (has_grad_bias) bits("grad_bias", out.grad_bias, many.grad_bias);
-      expect_bits("place", n, out.place.get(), many.place.get(), outputs());
     }
   }
 
-  void check_forward(const reference::Convolution& conv, const Outputs& out) const {
+  // bfloat16 is rounded before the maximum is looked for. Where sums are exact, so is everything else.
+  template <class T>
+  void check_forward(const reference::Convolution& conv, const Kernels& kernels, const Outputs<T>& out) const {
+    reference::Convolution rounded = conv;
+    for (double& sum : rounded.sum) sum = Range::of<T>(sum, sum).low;
     int64_t i = 0;
     for (int64_t n = 0; n < g.N; ++n)
       for (int64_t p = 0; p < g.P(); ++p)
         for (int64_t q = 0; q < g.Q(); ++q)
           for (int64_t k = 0; k < g.K; ++k, ++i) {
-            const reference::Output want = pool(g, conv, n, p, q, k);
-            const double y = out.y.data[i];
-            const int place = out.place[i];
-            if (!same(out.inference.data[i], y)) fail("y of inference [%lld]: expected %g", (long long)i, y);
-            if (kind != REALS) {
-              if (!same(y, want.y)) fail("y[%lld,%lld,%lld,%lld]: expected %g, got %g", (long long)n, (long long)p,
-                                         (long long)q, (long long)k, want.y, y);
-              if (place != want.place) fail("place[%lld,%lld,%lld,%lld]: expected %d, got %d", (long long)n,
-                                            (long long)p, (long long)q, (long long)k, want.place, place);
+            const double y = widen(out.y.data[i]);
+            const int place = out.place.data[i];
+            if (!same(widen(out.inference.data[i]), y)) fail("y of inference [%lld]: expected %g", (long long)i, y);
+            if (kind == REALS) {
+              check_window(conv, kernels, {n, p, q, k}, out.y.data[i], place);
               continue;
             }
-            if ((y == 0) != (place == DEAD)) fail("y %g at place %d", y, place);
-            const int64_t at = place == DEAD ? -1 : reference::position(g, n, p, q, k, place);
-            if (place != DEAD && at < 0) fail("place %d lies in the padding", place);
-            double bound = 0;
-            for (int64_t a = 0; a < g.pool_h * g.pool_w; ++a)
-              if (const int64_t b = reference::position(g, n, p, q, k, a); b >= 0)
-                bound = std::max(bound, 2e-6 * conv.magnitude[b]);
-            if (std::fabs(y - want.y) > bound || (at >= 0 && std::fabs(conv.sum[at] - want.y) > 2 * bound))
-              fail("y[%lld]: expected %.9g at place %d, got %.9g at %d", (long long)i, want.y, want.place, y, place);
+            const reference::Output want = pool(g, rounded, n, p, q, k);
+            if (!same(y, want.y)) fail("y[%lld,%lld,%lld,%lld]: expected %g, got %g", (long long)n, (long long)p,
+                                       (long long)q, (long long)k, want.y, y);
+            if (place != want.place) fail("place[%lld,%lld,%lld,%lld]: expected %d, got %d", (long long)n,
+                                          (long long)p, (long long)q, (long long)k, want.place, place);
           }
   }
+
+  // y is a value that its place can have; none before it is surely as large, and none after it surely larger.
+  template <class T>
+  void check_window(const reference::Convolution& conv, const Kernels& kernels, const int64_t (&at)[4], T result,
+                    int place) const {
+    const auto [n, p, q, k] = at;
+    const double y = widen(result), flushed = lost(kernels, g.C * g.R * g.S + 1);
+    if ((y == 0) != (place == DEAD)) fail("y %g at place %d", y, place);
+    if (place != DEAD && reference::position(g, n, p, q, k, place) < 0) fail("place %d lies in the padding", place);
+    if (!(y >= 0)) fail("y %g", y);
+    for (int a = 0; a < g.pool_h * g.pool_w; ++a) {
+      const int64_t b = reference::position(g, n, p, q, k, a);
+      if (b < 0) continue;
+      const double error = 2e-6 * conv.magnitude[b] + flushed;
+      const Range range = Range::of<T>(conv.sum[b] - error, conv.sum[b] + error);
+      const bool fits = a == place ? range.holds(y) : a < place && place != DEAD ? range.low < y : range.low <= y;
+      if (!fits)
+        fail("window %lld,%lld,%lld,%lld: y %.9g at place %d, but place %d has %.9g", (long long)n, (long long)p,
+             (long long)q, (long long)k, y, place, a, conv.sum[b]);
+    }
+  }
 };
+
+// Every set has kernels for both types: its own, or those of another one that runs here.
+void expect_kernels(const std::string& name) {
+  const Kernels& kernels = *current();
+  const std::vector<std::string> legal = isas();
+  if (kernels.name != name || kernels.bfloat16.isa != name) fail("%s has bfloat16 of %s", isa, kernels.bfloat16.isa);
+  if (std::find(legal.begin(), legal.end(), kernels.float32.isa) == legal.end())
+    fail("%s has float32 of %s", isa, kernels.float32.isa);
+}
 
 void expect_refusals() {
   std::string error = select("avx1024");
@@ -264,12 +248,12 @@ int main(int argc, char** argv) {
     const Case one(random);
     geometry = one.g;
     isa = "reference";
-    const float* bias = one.has_bias ? one.bias.data.get() : nullptr;
-    const auto conv = reference::convolve({one.g, one.x, one.weight.data.get(), bias, nullptr, nullptr});
+    const auto conv = reference::convolve(one.forward<float>());
     for (const std::string& name : names) {
       isa = name.c_str();
       if (!select(name).empty()) fail("select(%s)", isa);
-      one.check(conv, *current());
+      expect_kernels(name);
+      one.narrow ? one.check<bf16>(conv, *current()) : one.check<float>(conv, *current());
     }
   }
   std::printf("%llu cases on", (unsigned long long)cases);

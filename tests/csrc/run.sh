@@ -23,7 +23,7 @@ case $mode in
 esac
 build=${BUILD:-$root/build/csrc-$mode}
 mkdir -p "$build"
-newest=$(ls -t "$root"/csrc/*.h "$root"/csrc/cpu/*.h "$root"/csrc/cpu/*.inl "$here"/*.h "$here/run.sh" | head -n 1)
+newest=$(ls -t "$root"/csrc/*.h "$root"/csrc/cpu/*.h "$root"/csrc/cpu/*.inl "$root"/csrc/cpu/amx/* "$here"/*.h "$here/run.sh" | head -n 1)
 objects=
 for source in "$root"/csrc/cpu/*.cpp "$here/$driver.cpp"; do
   object=$build/$(basename "$source" .cpp).o

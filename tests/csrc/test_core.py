@@ -43,7 +43,7 @@ def run(build, mode, cases, **environment):
     return done.stdout
 
 
-@pytest.mark.parametrize(("mode", "cases"), [("plain", 1000), ("asan", 60)])
+@pytest.mark.parametrize(("mode", "cases"), [("plain", 1200), ("asan", 60)])
 def test_kernels_agree_with_the_reference(build, mode, cases):
     output = run(build, mode, cases)
     assert re.search(rf"^{cases} cases on .*scalar: all right$", output, re.MULTILINE), output

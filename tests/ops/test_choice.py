@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnnzoo.errors import CnnzooError
-from cnnzoo.ops import _choice, conv_relu_maxpool, explain
+from cnnzoo.ops import _choice, _tables, conv_relu_maxpool, explain
 
 X, WEIGHT = torch.zeros(5, 3, 20, 20), torch.zeros(4, 3, 3, 3)
 
@@ -16,7 +16,7 @@ def table(monkeypatch, environment, native):
     """Return a function that puts a measured table in the place of the shipped one."""
 
     def put(choices):
-        monkeypatch.setattr(_choice, "table", lambda isa: choices)
+        monkeypatch.setattr(_choice, "table", lambda name: choices)
         environment()
 
     return put
@@ -26,14 +26,14 @@ def test_native_is_preferred_where_it_covers(native, table):
     table({"another bucket": "native"})
     choice = explain(X, WEIGHT)
     assert choice.implementation == "native"
-    assert choice.isa == native.current_isa()
+    assert choice.isa == native.kernels_for("float32")
     assert list(choice.declined) == ["reference"]
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"x": X.double(), "weight": WEIGHT.double()}, "float32, got float64."),
+        ({"x": X.double(), "weight": WEIGHT.double()}, "float32 and bfloat16, got float64."),
         ({"x": X.to("meta"), "weight": WEIGHT.to("meta")}, "on the CPU, the tensors are on meta."),
         ({"groups": 3, "weight": torch.zeros(6, 1, 3, 3)}, "groups=1, got 3."),
         ({"dilation": 2}, "dilation=1, got (2, 2)."),
@@ -54,8 +54,8 @@ def test_reasons(native, environment, change, sentence):
 
 
 def test_autocast_is_a_reason(native, environment):
-    with torch.autocast("cpu", torch.bfloat16):
-        assert explain(X, WEIGHT).declined["native"].endswith("float32, got bfloat16.")
+    with torch.autocast("cpu", torch.float16):
+        assert explain(X, WEIGHT).declined["native"].endswith("bfloat16, got float16.")
     assert explain(X, WEIGHT).implementation == "native"
 
 
@@ -92,15 +92,46 @@ def test_the_table_decides(native, table):
 
 
 def test_the_table_is_a_file_per_instruction_set(monkeypatch, tmp_path):
-    monkeypatch.setattr(_choice, "__file__", str(tmp_path / "_choice.py"))
+    monkeypatch.setattr(_tables, "__file__", str(tmp_path / "_tables.py"))
     (tmp_path / "choices_made_up.json").write_text(json.dumps({"choices": {"a": "native"}}))
-    assert _choice.table("made_up") == {"a": "native"}
-    assert _choice.table("never measured") == {}
-    _choice.table.cache_clear()
+    assert _tables.table("made_up") == {"a": "native"}
+    assert _tables.table("never measured") == {}
+    _tables.table.cache_clear()
+
+
+def test_bfloat16_has_a_table_of_its_own(native, monkeypatch, environment):
+    names = {dtype: native.kernels_for(dtype) for dtype in ("float32", "bfloat16")}
+    asked = []
+
+    def table(name):
+        asked.append(name)
+        return {"another bucket": "native"}
+
+    monkeypatch.setattr(_choice, "table", table)
+    environment()
+    assert explain(X, WEIGHT).isa == names["float32"]
+    assert set(asked) == {names["float32"]}
+    asked.clear()
+    assert explain(X.bfloat16(), WEIGHT.bfloat16()).isa == names["bfloat16"]
+    assert set(asked) == {f"{names['bfloat16']}_bfloat16"}
+    asked.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert explain(X, WEIGHT).isa == names["bfloat16"]
+    assert set(asked) == {f"{names['bfloat16']}_bfloat16"}
+
+
+def test_a_library_from_before_bfloat16_says_so(native, monkeypatch, environment):
+    monkeypatch.setattr(_choice._native, "_kernels", lambda _, dtype: dtype[:5] == "float" or None)
+    environment()
+    said = explain(X.bfloat16(), WEIGHT.bfloat16()).declined["native"]
+    assert (
+        said == "The native library is older than this cnnzoo. Installing cnnzoo again builds it."
+    )
+    assert explain(X, WEIGHT, implementation="native").implementation == "native"
 
 
 def test_shipped_tables_hold_legal_choices():
-    for path in _choice.tables():
+    for path in _tables.tables():
         choices = json.loads(path.read_text())["choices"]
         assert set(choices.values()) <= {"native", "reference"}
 

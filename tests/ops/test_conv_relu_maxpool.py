@@ -149,7 +149,7 @@ def test_what_native_does_not_cover_goes_to_the_reference():
         got = with_gradients(conv_relu_maxpool, x, weight, None, **sizes)
         assert_same(got, judged(x, weight, None, **sizes))
     full = integers(generator, 6, 4, 3, 3)
-    for dtype in (torch.float64, torch.bfloat16, torch.float16):
+    for dtype in (torch.float64, torch.float16):
         y = conv_relu_maxpool(x.to(dtype), full.to(dtype))
         assert y.dtype == dtype
         assert "float32" in explain(x.to(dtype), full.to(dtype)).declined["native"]
@@ -178,6 +178,10 @@ BAD = {
     "no tensor as bias": ({"bias": 1.0}, "bias: expected a torch.Tensor, got float"),
     "whole numbers": ({"x": X.int()}, "x: expected a floating dtype, got torch.int32"),
     "complex": ({"x": X.cfloat()}, "x: expected a floating dtype, got torch.complex64"),
+    "mixed dtypes, one of them ours": (
+        {"weight": WEIGHT.bfloat16()},
+        "weight: expected torch.float32, the dtype of x; got torch.bfloat16",
+    ),
     "mixed dtypes": ({"weight": WEIGHT.double()}, "weight: expected torch.float32"),
     "dtype of bias": ({"bias": BIAS.half()}, "bias: expected torch.float32"),
     "device": ({"weight": WEIGHT.to("meta")}, "weight: expected device cpu, that of x; got meta"),

@@ -19,6 +19,7 @@ def test_status_of_a_library_that_is_there(native):
     assert status.reason is None
     assert status.isa in status.isas
     assert status.isas[-1] == "scalar"
+    assert list(status.kernels) == ["float32", "bfloat16"]
     assert set(status.build) == {"compiler", "standard", "flags", "torch", "pybind11"}
     assert "-march=native" not in status.build["flags"]
 
@@ -87,7 +88,11 @@ def test_choosing_an_instruction_set(native):
         for name in native.isas():
             set_isa(name)
             assert _native.status().isa == name
-            assert explain(X, WEIGHT, implementation="native").isa == name
+            for dtype in (torch.float32, torch.bfloat16):
+                isa = native.kernels_for(str(dtype).removeprefix("torch."))
+                assert _native.status().kernels[str(dtype).removeprefix("torch.")] == isa
+                assert isa in native.isas()
+                assert explain(X.to(dtype), WEIGHT.to(dtype), implementation="native").isa == isa
         with pytest.raises(CnnzooError, match=r'expected .*scalar, got "avx1024"'):
             set_isa("avx1024")
         assert native.current_isa() == native.isas()[-1]

@@ -19,16 +19,21 @@ def tensors(dtype=torch.float32, *, grad=False, seed=0):
     return [t.to(dtype).requires_grad_(grad) for t in made]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float32, torch.bfloat16, torch.float64],
+    ids=["float32", "bfloat16", "float64"],
+)
 @pytest.mark.parametrize("grad", [True, False], ids=["grad", "no grad"])
 @pytest.mark.parametrize("name", ["conv_relu_maxpool", "conv_relu_maxpool_train"])
 def test_opcheck(name, grad, dtype):
     torch.library.opcheck(getattr(OPERATORS, name).default, (*tensors(dtype, grad=grad), STRIDED))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize(("need_x", "need_weight"), [(True, True), (True, False), (False, True)])
-def test_opcheck_backward(need_x, need_weight):
-    x, weight, bias = tensors()
+def test_opcheck_backward(need_x, need_weight, dtype):
+    x, weight, bias = tensors(dtype)
     y, place = OPERATORS.conv_relu_maxpool_train(x, weight, bias, STRIDED)
     arguments = (torch.randn_like(y), x, weight, place, STRIDED, need_x, need_weight)
     torch.library.opcheck(OPERATORS.conv_relu_maxpool_backward.default, arguments)
@@ -61,7 +66,7 @@ def test_gradients_are_those_of_the_composition(path, dtype):
     assert_same(with_gradients(lambda *t: PATHS[path](*t, STRIDED), x, weight, bias), want)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_binding_passes_other_dtypes_on(native, dtype):
     x, weight, bias = tensors(dtype)
     got = OPERATORS.conv_relu_maxpool_train(x, weight, bias, WINDOW)
@@ -70,8 +75,9 @@ def test_binding_passes_other_dtypes_on(native, dtype):
     assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
 
 
-def test_native_and_reference_keep_the_same_places(isa):
-    x, weight, bias = tensors()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_native_and_reference_keep_the_same_places(isa, dtype):
+    x, weight, bias = tensors(dtype)
     x[0, 0, 3, 3] = torch.nan
     dead = OPERATORS.conv_relu_maxpool_train(x, weight, bias - 9, WINDOW)[1] == _reference.DEAD
     assert 0 < dead.sum() < dead.numel()
@@ -86,13 +92,16 @@ def test_native_and_reference_keep_the_same_places(isa):
         assert_same(grads, [t.double() for t in wanted])
 
 
-def test_binding_checks_shapes(native):
-    x, weight, bias = tensors()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_binding_checks_shapes(native, dtype):
+    x, weight, bias = tensors(dtype)
     y, place = OPERATORS.conv_relu_maxpool_train(x, weight, bias, WINDOW)
     with pytest.raises(RuntimeError, match="bias"):
         OPERATORS.conv_relu_maxpool(x, weight, bias[:4], WINDOW)
     with pytest.raises(RuntimeError, match="10 ints"):
         OPERATORS.conv_relu_maxpool(x, weight, bias, WINDOW[:9])
+    with pytest.raises(RuntimeError, match="bias"):
+        OPERATORS.conv_relu_maxpool(x, weight, bias.double(), WINDOW)
     for grad_y, place_ in ((y[:1], place), (y.double(), place), (y, place[..., :1]), (y, y)):
         with pytest.raises(RuntimeError, match=r"grad_y|place"):
             OPERATORS.conv_relu_maxpool_backward(grad_y, x, weight, place_, WINDOW, True, True)

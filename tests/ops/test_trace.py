@@ -100,7 +100,7 @@ def test_a_forced_path_that_cannot_run_stops_the_compiler(tensors):
         return conv_relu_maxpool(x, weight, implementation="native")
 
     compiled = torch.compile(forced, fullgraph=True, backend="eager")
-    with pytest.raises(Exception, match="Native kernels take float32, got float64"):
+    with pytest.raises(Exception, match="Native kernels take float32 and bfloat16, got float64"):
         compiled(tensors[0].double(), tensors[1].double())
 
 

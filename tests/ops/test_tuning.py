@@ -1,6 +1,7 @@
 """Measuring on request, and the file that records it."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -8,18 +9,18 @@ from click.testing import CliRunner
 
 from cnnzoo.cli import main
 from cnnzoo.errors import CnnzooError
-from cnnzoo.ops import _choice, explain, tuning
+from cnnzoo.ops import _choice, _tables, explain, tuning
 
 LAYER = tuning.Layer((2, 3, 12, 12), (4, 3, 3, 3), {"padding": 1, "pool_size": 2})
 
 
 @pytest.fixture(autouse=True)
 def _no_shipped_table(monkeypatch):
-    monkeypatch.setattr(_choice, "table", lambda isa: {"another bucket": "native"})
+    monkeypatch.setattr(_choice, "table", lambda name: {"another bucket": "native"})
 
 
-def measurement(bucket, native, reference):
-    return tuning.Measurement(bucket, native_us=native, reference_us=reference)
+def measurement(bucket, native, reference, dtype="float32"):
+    return tuning.Measurement(bucket, native_us=native, reference_us=reference, dtype=dtype)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,29 @@ def test_a_recorded_choice_is_taken_where_the_environment_names_it(native, envir
     assert trained.implementation == "native", "training is another bucket"
 
 
+def test_a_table_is_of_one_dtype(native, environment, monkeypatch, tmp_path):
+    found = tuning.measure(LAYER, training=False, dtype=torch.bfloat16, rounds=1, turn=1e-4)
+    assert found.dtype == "bfloat16"
+    paths = {dtype: tmp_path / f"{dtype}.json" for dtype in ("float32", "bfloat16")}
+    for dtype, path in paths.items():
+        tuning.write_table(path, [measurement(found.bucket, 20, 10, dtype)])
+        table = json.loads(path.read_text())
+        assert (table["isa"], table["dtype"]) == (native.kernels_for(dtype), dtype)
+    with pytest.raises(CnnzooError, match=r"is a table for .* in float32, this is .* in bfloat16"):
+        tuning.write_table(paths["float32"], [found])
+    with pytest.raises(CnnzooError, match="one dtype, got bfloat16, float32"):
+        tuning.write_table(tmp_path / "both", [found, measurement("b", 1, 2)])
+
+    def taken(dtype):
+        arguments = (torch.zeros(LAYER.x, dtype=dtype), torch.zeros(LAYER.weight, dtype=dtype))
+        return explain(*arguments, **LAYER.options).implementation
+
+    environment(CNNZOO_CHOICES=str(paths["bfloat16"]))
+    assert (taken(torch.float32), taken(torch.bfloat16)) == ("native", "reference")
+    environment(CNNZOO_CHOICES=os.pathsep.join(map(str, paths.values())))
+    assert (taken(torch.float32), taken(torch.bfloat16)) == ("reference", "reference")
+
+
 def test_measurements_are_added_to_a_table(native, tmp_path):
     path = tmp_path / "choices.json"
     tuning.write_table(path, [measurement("a", 1, 2), measurement("b", 2, 1)])
@@ -65,7 +89,7 @@ def test_measurements_are_added_to_a_table(native, tmp_path):
     table = json.loads(path.read_text())
     assert table["choices"] == {"a": "native", "b": "native"}
     assert table["measured_us"] == {"a": [1, 2], "b": [1, 2]}
-    assert table["isa"] == native.current_isa()
+    assert table["isa"] == native.kernels_for("float32")
 
 
 def test_a_table_of_another_instruction_set_is_left_alone(native, environment, tmp_path):
@@ -103,8 +127,9 @@ def test_command(native, tmp_path):
 
 
 def test_shipped_tables_are_tables():
-    for path in _choice.tables():
-        table = _choice.read_table(path)
-        assert path.name == f"choices_{table['isa']}.json"
+    for path in _tables.tables():
+        table = _tables.read_table(path)
+        name = _tables.table_name(table["isa"], table.get("dtype", "float32"))
+        assert path.name == f"choices_{name}.json"
         assert table["choices"].keys() == table["measured_us"].keys()
         assert len(table["choices"]) > 100

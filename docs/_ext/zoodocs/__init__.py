@@ -5,6 +5,7 @@
     tables.py       models, layers, data sets, recipes, instruction sets, arrows
     commands.py     the command line, from click
     results.py      what was measured, from benchmarks/results/*.json
+    results_*.py    of one kind: bfloat16, latency
     fresh.py        each tutorial starts as if it ran alone
     light_dark.py   each figure of a tutorial twice
     languages.py    the switch, Chinese markup and search

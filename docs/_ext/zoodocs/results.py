@@ -2,8 +2,8 @@
 
 Nothing is typed by hand, so a page cannot keep a figure that a new measurement has replaced. A file
 of `benchmarks.compare` becomes tables, verdicts and its picture; one of `benchmarks.bench_train` a
-table of seeds and times. Each begins with the machine. A file of another kind shows its machine and
-can be downloaded.
+table of seeds and times; one of `benchmarks.bench_latency` a table a case. Each begins with the
+machine. A file of another kind shows its machine and can be downloaded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from zoodocs import rst
+from zoodocs import results_bfloat16, results_latency, rst
 from zoodocs.tables import ROOT, Generated
 
 FOLDER = ROOT / "benchmarks/results"
@@ -36,6 +36,9 @@ def page_of(file: Path) -> Iterator[str]:
     yield _machine(content.get("machine", {}))
     if "cases" in content:
         yield from _compared(file, content)
+    elif "latency" in content:
+        yield from results_latency.tables(content)
+        yield from _targets(content)
     else:
         yield from _trained(content)
     yield f"All figures: :download:`{file.name} <../../benchmarks/results/{file.name}>`.\n"
@@ -58,8 +61,8 @@ def _machine(machine: dict[str, Any]) -> str:
 
 
 def _compared(file: Path, content: dict[str, Any]) -> Iterator[str]:
-    """Layers, networks, memory, targets, and the picture."""
-    from benchmarks import blocks, contests, memory, picture
+    """Layers, networks, bfloat16, memory, targets, and the picture."""
+    from benchmarks import bfloat16, blocks, contests, kernels, memory, picture
     from benchmarks.report import written
     from benchmarks.results import Results
 
@@ -91,12 +94,19 @@ def _compared(file: Path, content: dict[str, Any]) -> Iterator[str]:
             low = ", bfloat16" if subject.startswith("bf16") else ""
             head = [f"{section}{low}", "mode", "cnnzoo, µs an image", *map(rst.plain, others)]
             yield rst.table(head, rows)
+    low, ratio = found.section(bfloat16.SECTION), lambda spread: whole(written(spread))
+    yield from results_bfloat16.compared(low, ratio)
+    yield from results_bfloat16.kernels(found.section(kernels.BFLOAT16), ratio)
     rows = [
         [rst.code(case.workload), *_bytes(case, (blocks.EAGER, "native"))]
         for case in found.section(memory.SECTION)
     ]
     if rows:
         yield rst.table(["kept for backward, bytes an image", "PyTorch", "cnnzoo"], rows)
+    yield from _targets(content)
+
+
+def _targets(content: dict[str, Any]) -> Iterator[str]:
     words = {True: "met", False: "missed", None: "not measured"}
     rows = [
         [rst.plain(each["what"]), _spread(each["measured"]), words[each["met"]]]
@@ -137,11 +147,11 @@ def _trained(content: dict[str, Any]) -> Iterator[str]:
     for part in content.values():
         runs = part.get("runs") if isinstance(part, dict) else None
         if runs:
-            seconds = [run["seconds"] for run in runs]
+            seconds = [run.get("seconds_with_evaluation", run["seconds"]) for run in runs]
             accuracy = [100 * run["accuracy"] for run in runs]
             rows.append(
                 [
-                    rst.code(part["recipe"]),
+                    ", ".join([rst.code(part["recipe"]), *_precision(part)]),
                     f"{rst.code(part['model'])}, {rst.code(part['data'])}",
                     str(len(runs)),
                     _mean(seconds, 1),
@@ -159,6 +169,12 @@ def _trained(content: dict[str, Any]) -> Iterator[str]:
             f"The tutorial's own loop takes {statistics.median(ratios):.1f} times "
             f"({min(ratios):.1f}–{max(ratios):.1f}) as long as cnnzoo for the same ten epochs.\n"
         )
+    yield from results_bfloat16.trained(content)
+
+
+def _precision(part: dict[str, Any]) -> list[str]:
+    """What is said of a run beside its recipe: how it was computed, if not in float32."""
+    return [part["precision"]] if "precision" in part else []
 
 
 def _mean(values: Sequence[float], digits: int) -> str:

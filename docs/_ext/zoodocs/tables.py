@@ -21,6 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 from zoodocs import rst
 
 ROOT = Path(__file__).resolve().parents[3]
+DTYPES = ("", "_bfloat16")  # endings of the files that hold choices
 
 
 def models() -> str:
@@ -99,13 +100,13 @@ def isas() -> str:
     rows = []
     for file in sorted((ROOT / "csrc/cpu").glob("isa_*.cpp"), key=_rank, reverse=True):
         own = _constants(file)
-        choices = ROOT / f"cnnzoo/ops/choices_{own['NAME']}.json"
-        buckets = len(_buckets(json.loads(choices.read_text()))) if choices.exists() else 0
+        tables = [ROOT / f"cnnzoo/ops/choices_{own['NAME']}{dtype}.json" for dtype in DTYPES]
+        buckets = sum(len(_buckets(json.loads(t.read_text()))) for t in tables if t.exists())
         rows.append(
             [
                 rst.code(own["NAME"]),
-                own["LANES"],
-                own["ACCUMULATORS"],
+                own.get("LANES", "–"),
+                own.get("ACCUMULATORS", "–"),
                 f"{buckets} measured shapes" if buckets else "none: the reference, unless tuned",
                 rst.code(str(file.relative_to(ROOT))),
             ]
@@ -115,8 +116,11 @@ def isas() -> str:
 
 
 def _constants(file: Path) -> dict[str, str]:
-    found = re.findall(r"constexpr [\w *]+?(\w+) = \"?(\w+)\"?;", file.read_text())
-    return dict(found)
+    """What the file says of itself, and what it shares: `isa_NAME.cpp` may include `NAME.inl`."""
+    text = file.read_text()
+    shared = [file.parent / name for name in re.findall(r'#include "(\w+\.inl)"', text)]
+    text = "".join(each.read_text() for each in shared if each.stem in file.stem) + text
+    return dict(re.findall(r"constexpr [\w *]+?(\w+) = \"?(\w+)\"?;", text))
 
 
 def _rank(file: Path) -> int:
