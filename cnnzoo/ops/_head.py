@@ -83,9 +83,9 @@ class Head(Function):
         needs = ctx.needs_input_grad
         if torch.is_grad_enabled():
             wanted = [one for one, need in zip(inputs, needs, strict=True) if need]
-            given = iter(
-                torch.autograd.grad(compose(x, weights, biases), wanted, grad, create_graph=True)
-            )
+            with torch.autocast("cpu", enabled=False):
+                logits = compose(x, weights, biases)
+                given = iter(torch.autograd.grad(logits, wanted, grad, create_graph=True))
             return tuple(next(given) if need else None for need in needs)
         grad_x, grads = BACKWARD_RAW(grad, x, weights, biases, hidden, needs[0])
         return grad_x, *grads  # autograd drops those that nobody needs

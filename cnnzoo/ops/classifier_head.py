@@ -13,8 +13,10 @@ The contract, which `reference` keeps by being made of PyTorch's own layers:
 - Features are flattened channel by channel, whatever the layout of x: weights and checkpoints are
   those of `torch.nn.Linear`.
 - The ReLU keeps NaN and passes no gradient where it gave 0.
-- The native kernels take float32 on the CPU. Every sum is one chain in a fixed order: the same bits
-  run to run, for any number of threads, and for an image in any batch that runs natively.
+- The native kernels take float32 on the CPU. Under autocast to bfloat16 they compute in float32,
+  from float32 weights, and round the logits once; PyTorch rounds the weights and every layer.
+- Every sum is one chain in a fixed order: the same bits run to run, for any number of threads, and
+  for an image in any batch that runs natively.
 - The gradient can be differentiated again, by PyTorch.
 """
 
@@ -69,9 +71,14 @@ def classifier_head(
     """
     if declined(x, weights, biases, implementation=implementation):
         return compose(x, weights, biases)
+    under_autocast = torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled("cpu")
+    if under_autocast:
+        x = x.float()
     if torch.is_grad_enabled():
-        return Head.apply(x, *(one for pair in zip(weights, biases, strict=True) for one in pair))
-    return FORWARD_RAW(x, weights, biases)[-1]
+        logits = Head.apply(x, *(one for pair in zip(weights, biases, strict=True) for one in pair))
+    else:
+        logits = FORWARD_RAW(x, weights, biases)[-1]
+    return logits.to(torch.get_autocast_dtype("cpu")) if under_autocast else logits
 
 
 def reference(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Tensor:
@@ -127,8 +134,11 @@ def _uncovered(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | N
         return "torch.func and forward-mode derivatives need PyTorch's layers."
     if torch._C._len_torch_dispatch_stack():
         return "Somebody watches the operators by a torch dispatch mode."
-    if torch._C._is_any_autocast_enabled():
-        return "Native kernels compute in float32, and autocast is on."
+    narrow = torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled("cpu")
+    if narrow and torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return (
+            f"Under autocast native kernels give bfloat16, not {torch.get_autocast_dtype('cpu')}."
+        )
     if _native.library() is None:
         return str(_native.status().reason)
     if len(weights) > MOST_LAYERS:
@@ -141,7 +151,8 @@ def _uncovered(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | N
             return "Native kernels need a bias in every layer."
         if type(each) not in (Tensor, torch.nn.Parameter) or each.layout != torch.strided:
             return "Native kernels take dense tensors of no subclass."
-        if each.dtype != torch.float32 or each.device.type != "cpu":
+        rounded = narrow and each is x and x.dtype == torch.bfloat16
+        if (each.dtype != torch.float32 and not rounded) or each.device.type != "cpu":
             return f"Native kernels take float32 on the CPU, got {each.dtype} on {each.device}."
     for weight, bias in zip(weights, biases, strict=True):
         if weight.shape != (bias.shape[0], features):  # type: ignore[union-attr]

@@ -188,9 +188,8 @@ def test_why_native_kernels_are_declined(native, environment):
         assert words in declined(*given)
     assert "got 15" in declined(x[1:], weights, biases)
     assert "2048 features, got 2049" in declined(*draw(LEAST_IMAGES, 2049, 1, 1, 3))
-    with torch.autocast("cpu", torch.bfloat16):
-        assert "autocast" in declined(*head)
-        assert classifier_head(*head).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.float16):
+        assert "not torch.float16" in declined(*head)
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
         classifier_head(*head)
     assert counter.get_total_flops() == 2 * LEAST_IMAGES * (18 * 6 + 6 * 2)
@@ -198,6 +197,32 @@ def test_why_native_kernels_are_declined(native, environment):
     assert declined(*head) == "CNNZOO_KERNEL=reference is set."
     environment(CNNZOO_KERNEL="native")
     assert declined(x[1:], weights, biases) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_computes_in_float32_and_rounds_the_logits(native, dtype):
+    x, weights, biases = draw(2 * LEAST_IMAGES, 2, 3, 3, 6, 2)
+    x = x.to(dtype).requires_grad_()
+    for one in (*weights, *biases):
+        one.requires_grad_()
+    leaves = (x, *weights, *biases)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert declined(x, weights, biases) is None
+        logits = classifier_head(x, weights, biases)
+        (once,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+        with torch.no_grad():
+            assert torch.equal(classifier_head(x, weights, biases), logits)
+    assert logits.dtype == torch.bfloat16
+    exact = reference(x.float(), weights, biases)
+    torch.testing.assert_close(logits, exact.bfloat16(), rtol=2**-7, atol=1e-6)
+    weight = torch.randn(logits.shape)
+    got = torch.autograd.grad((logits * weight).sum(), leaves)
+    want = torch.autograd.grad((exact * weight.bfloat16()).sum(), leaves, retain_graph=True)
+    for left, right in zip(got, want, strict=True):
+        assert left.dtype == right.dtype
+        torch.testing.assert_close(left, right, rtol=2**-7, atol=1e-5)
+    assert once.requires_grad  # and it is computed in float32, too
+    torch.testing.assert_close(once, torch.autograd.grad(exact.sum(), x)[0], rtol=1e-5, atol=1e-6)
 
 
 def test_torch_func_and_forward_mode(native):
