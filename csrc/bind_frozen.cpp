@@ -1,11 +1,11 @@
 // `frozen_run` for torch, through its stable ABI: a run of layers in one call. cnnzoo/ops/_frozen.py holds the schema
 // and packs weights and plan; this file checks both against each other and hands pointers to cpu/frozen.h.
 //
-//   x       (N, C, H, W) or (N, in), float32
-//   packed  float32: every stage's weights and biases
+//   x       (N, C, H, W) or (N, in), float32; bfloat16 where the plan says that weights are pairs of those
+//   packed  float32: every stage's weights and biases, or pairs of bfloat16 in the same bits
 //   plan    int64: HEADER numbers, then STAGE numbers a stage
-//           header  lanes, filters in a block, vectors in a block (cpu/frozen.h), stages
-//           stage   kind, offset of weights, of biases, floats of weights, of biases, then
+//           header  lanes, filters in a block, vectors in a block, terms (cpu/frozen.h), stages
+//           stage   kind, offset of weights, of biases, elements of weights, of biases, then
 //                   convolution: C H W K R S, stride, padding, pool size, pool stride, pool padding (height, width)
 //                   linear: in, out, relu      scale: C H W
 
@@ -27,7 +27,7 @@ using torch::stable::Tensor;
 using torch::stable::detail::from;
 using torch::stable::detail::to;
 
-constexpr int64_t HEADER = 4, STAGE = 21, MOST_STAGES = 64;
+constexpr int64_t HEADER = 5, STAGE = 21, MOST_STAGES = 64;
 
 constexpr int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
@@ -38,7 +38,10 @@ bool is_dense(const Tensor& tensor, int32_t dtype, int64_t dim) {
 }
 
 // A stage as the kernels take it, and whether its weights and biases are as many as its sizes ask for.
-FrozenStage read_stage(const int64_t* p, const cnnzoo::FrozenLayout& layout, const float* packed, int64_t floats) {
+template <class T>
+FrozenStage read_stage(const int64_t* p, const cnnzoo::FrozenKernelsOf<T>& kernels, const float* packed,
+                       int64_t floats) {
+  const cnnzoo::FrozenLayout& layout = kernels.layout;
   FrozenStage stage{};
   stage.kind = p[0];
   const int64_t *s = p + 5, weights = p[3], biases = p[4];
@@ -54,13 +57,13 @@ FrozenStage read_stage(const int64_t* p, const cnnzoo::FrozenLayout& layout, con
     const char* reason = cnnzoo::covers(g);
     STD_TORCH_CHECK(!reason, "frozen_run: ", reason ? reason : "");
     want_biases = round_up(g.K, layout.filters_in_block);
-    want_weights = want_biases * g.C * g.R * g.S;
+    want_weights = want_biases * kernels.elements(stage);
   } else if (stage.kind == FrozenStage::linear) {
     stage.in = s[0], stage.out = s[1], stage.relu = s[2] != 0;
     STD_TORCH_CHECK(stage.in > 0 && stage.out > 0 && stage.in < (1 << 30) && stage.out < (1 << 30),
                     "frozen_run: a linear layer without features");
     want_biases = round_up(stage.out, layout.lanes);
-    want_weights = want_biases * stage.in;
+    want_weights = want_biases * kernels.elements(stage);
   } else if (stage.kind == FrozenStage::scale) {
     g.C = s[0], g.H = s[1], g.W = s[2];
     want_weights = want_biases = round_up(g.C, layout.lanes);
@@ -88,23 +91,15 @@ bool fits(const FrozenStage* stages, int64_t count) {
   return true;
 }
 
-// x, packed, plan, out → y (N, out) or (N, K, P, Q); out = [out] or [K, P, Q] is there for the fake kernel
-void frozen_run(StableIValue* stack, uint64_t, uint64_t) {
-  Tensor x = to<Tensor>(stack[0]);
-  const Tensor packed = to<Tensor>(stack[1]), plan = to<Tensor>(stack[2]);
-  torch_delete_list(to<StableListHandle>(stack[3]));
-  STD_TORCH_CHECK(is_dense(packed, aoti_torch_dtype_float32(), 1) && is_dense(plan, aoti_torch_dtype_int64(), 1),
-                  "frozen_run: expected packed weights (float32) and a plan (int64), each in one dense row");
-  const int64_t* numbers = static_cast<const int64_t*>(plan.data_ptr());
-  const int64_t length = plan.numel(), count = length < HEADER ? 0 : numbers[3];
-  STD_TORCH_CHECK(count > 0 && count <= MOST_STAGES && length == HEADER + count * STAGE,
-                  "frozen_run: expected a plan of 1 to 64 stages");
-
+// A call whose plan has `count` stages for weights of type T, the type of x.
+template <class T>
+Tensor run(Tensor x, const Tensor& packed, const int64_t* numbers, int64_t count, int32_t dtype) {
   std::string error;
   const cnnzoo::Kernels* chosen = cnnzoo::current(&error);
   STD_TORCH_CHECK(chosen, error);
-  const cnnzoo::FrozenKernels* kernels = cnnzoo::frozen_kernels(*chosen);
-  STD_TORCH_CHECK(kernels, "frozen_run: no frozen kernels for ", chosen->name);
+  const cnnzoo::FrozenKernelsOf<T>* kernels = cnnzoo::frozen_kernels<T>(*chosen);
+  STD_TORCH_CHECK(kernels, "frozen_run: ", chosen->name, " has no frozen kernels for x of ",
+                  sizeof(T) == sizeof(float) ? "float32" : "bfloat16");
   const cnnzoo::FrozenLayout& layout = kernels->layout;
   STD_TORCH_CHECK(
       numbers[0] == layout.lanes && numbers[1] == layout.filters_in_block && numbers[2] == layout.vectors_in_block,
@@ -112,15 +107,13 @@ void frozen_run(StableIValue* stack, uint64_t, uint64_t) {
 
   FrozenStage stages[MOST_STAGES];
   for (int64_t i = 0; i < count; ++i)
-    stages[i] = read_stage(numbers + HEADER + i * STAGE, layout, static_cast<const float*>(packed.data_ptr()),
+    stages[i] = read_stage(numbers + HEADER + i * STAGE, *kernels, static_cast<const float*>(packed.data_ptr()),
                            packed.numel());
   STD_TORCH_CHECK(fits(stages, count), "frozen_run: the stages of the plan do not follow one another");
 
   const bool images = stages[0].kind == FrozenStage::convolution;
   const cnnzoo::Geometry& g = stages[0].geometry;
-  int32_t dtype;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(x.get(), &dtype));
-  STD_TORCH_CHECK(dtype == aoti_torch_dtype_float32() && x.dim() == (images ? 4 : 2), "frozen_run: expected x of float32");
+  STD_TORCH_CHECK(x.dim() == (images ? 4 : 2), "frozen_run: expected x of ", images ? 4 : 2, " dimensions");
   STD_TORCH_CHECK(images ? x.size(1) == g.C && x.size(2) == g.H && x.size(3) == g.W : x.size(1) == stages[0].in,
                   "frozen_run: x is of another shape than the plan");
   if (!images && !x.is_contiguous()) x = torch::stable::contiguous(x);
@@ -133,18 +126,38 @@ void frozen_run(StableIValue* stack, uint64_t, uint64_t) {
   const int64_t c = !maps ? last.out : conv ? e.K : e.C, h = conv ? e.P() : e.H, w = conv ? e.Q() : e.W;
   const int64_t sizes[4] = {n, c, h, w}, strides[4] = {maps ? c * h * w : c, 1, w * c, c};
   AtenTensorHandle handle;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(maps ? 4 : 2, sizes, strides, aoti_torch_dtype_float32(),
-                                                         aoti_torch_device_type_cpu(), 0, &handle));
+  STABLE_TORCH_ERROR_CODE_CHECK(
+      aoti_torch_empty_strided(maps ? 4 : 2, sizes, strides, dtype, aoti_torch_device_type_cpu(), 0, &handle));
   const Tensor y(handle);
 
-  cnnzoo::Frozen call{stages, count, n, {static_cast<const float*>(x.data_ptr()), {x.stride(0), x.stride(1)}},
-                      static_cast<float*>(y.data_ptr())};
+  cnnzoo::FrozenOf<T> call{stages, count, n, {static_cast<const T*>(x.data_ptr()), {x.stride(0), x.stride(1)}},
+                           static_cast<T*>(y.data_ptr())};
   if (images) call.x.stride[2] = x.stride(2), call.x.stride[3] = x.stride(3);
   uint32_t threads;
   STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
   const cnnzoo::Pool pool{int(threads), run_on_torch_threads, nullptr};
   kernels->run(call, workspace(kernels->workspace_bytes(call, pool.threads)), pool);
-  stack[0] = from(y);
+  return y;
+}
+
+// x, packed, plan, out → y (N, out) or (N, K, P, Q); out = [out] or [K, P, Q] is there for the fake kernel
+void frozen_run(StableIValue* stack, uint64_t, uint64_t) {
+  const Tensor x = to<Tensor>(stack[0]), packed = to<Tensor>(stack[1]), plan = to<Tensor>(stack[2]);
+  torch_delete_list(to<StableListHandle>(stack[3]));
+  STD_TORCH_CHECK(is_dense(packed, aoti_torch_dtype_float32(), 1) && is_dense(plan, aoti_torch_dtype_int64(), 1),
+                  "frozen_run: expected packed weights (float32) and a plan (int64), each in one dense row");
+  const int64_t* numbers = static_cast<const int64_t*>(plan.data_ptr());
+  const int64_t length = plan.numel(), count = length < HEADER ? 0 : numbers[4];
+  STD_TORCH_CHECK(count > 0 && count <= MOST_STAGES && length == HEADER + count * STAGE,
+                  "frozen_run: expected a plan of 1 to 64 stages");
+  const bool pairs = numbers[3] == 2;
+  STD_TORCH_CHECK(pairs || numbers[3] == 1, "frozen_run: expected a plan for weights by themselves (1) or in pairs (2)");
+  const int32_t dtype = pairs ? aoti_torch_dtype_bfloat16() : aoti_torch_dtype_float32();
+  int32_t got;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(x.get(), &got));
+  STD_TORCH_CHECK(got == dtype, "frozen_run: expected x of ", pairs ? "bfloat16" : "float32", ", as the weights are");
+  stack[0] = from(pairs ? run<cnnzoo::bf16>(x, packed, numbers, count, dtype)
+                        : run<float>(x, packed, numbers, count, dtype));
 }
 
 }  // namespace

@@ -64,12 +64,18 @@ std::optional<std::string> covers(const std::array<int64_t, 17>& sizes) {
   return reason ? std::optional<std::string>(reason) : std::nullopt;
 }
 
-std::array<int64_t, 3> frozen_layout() {
-  const cnnzoo::Kernels& kernels = current();
-  const cnnzoo::FrozenKernels* frozen = cnnzoo::frozen_kernels(kernels);
-  if (!frozen) throw std::invalid_argument(std::string("no frozen kernels for ") + kernels.name);
+template <class T>
+std::optional<std::array<int64_t, 4>> frozen_layout_of() {
+  const cnnzoo::FrozenKernelsOf<T>* frozen = cnnzoo::frozen_kernels<T>(current());
+  if (!frozen) return std::nullopt;
   const cnnzoo::FrozenLayout& layout = frozen->layout;
-  return {layout.lanes, layout.filters_in_block, layout.vectors_in_block};
+  return {{layout.lanes, layout.filters_in_block, layout.vectors_in_block, layout.terms}};
+}
+
+std::optional<std::array<int64_t, 4>> frozen_layout(const std::string& dtype) {
+  if (dtype == "float32") return frozen_layout_of<float>();
+  if (dtype == "bfloat16") return frozen_layout_of<cnnzoo::bf16>();
+  throw std::invalid_argument("frozen_layout: expected float32 or bfloat16, got \"" + dtype + "\"");
 }
 
 }  // namespace
@@ -83,5 +89,7 @@ PYBIND11_MODULE(_C, m) {
         "The instruction set whose kernels run for float32 or bfloat16: what measurements are kept by.");
   m.def("set_isa", &set_isa, py::arg("name"), "Use this instruction set from now on; ValueError lists the legal ones.");
   m.def("covers", &covers, py::arg("sizes"), "None, or why not: N C H W K R S, stride, padding, pool size, stride, padding.");
-  m.def("frozen_layout", &frozen_layout, "How weights are packed here: lanes, filters in a block, vectors in a block.");
+  m.def("frozen_layout", &frozen_layout, py::arg("dtype"),
+        "How weights of float32 or bfloat16 are packed here: lanes, filters in a block, vectors in a block, weights in "
+        "an element; None where nothing computes in that type.");
 }

@@ -32,7 +32,8 @@ def freeze(model: nn.Module, example_input: Tensor) -> FrozenModule:
     Layers that do not fit run as before, around it; `FrozenModule.freeze_report` says why.
 
     The model is not changed; the frozen one holds it and shares its parameters, and a changed
-    parameter is noticed in the next call (see `FrozenModule`). bfloat16 is computed in float32 and
+    parameter is noticed in the next call (see `FrozenModule`). bfloat16 is computed as the model
+    does it where the processor has dot products of it (AVX512-BF16, AMX); elsewhere in float32 and
     rounded at the end. Anything but a batch of the example's shape and dtype, of any size, goes to
     the model itself; so does training, autocast, `torch.func`, `torch.compile` and `torch.export`.
 
@@ -82,7 +83,7 @@ def freeze(model: nn.Module, example_input: Tensor) -> FrozenModule:
         message = left.pop("", "") or "Nothing is frozen: no layer fits."
         report = replace(report, left=tuple(left.items()), message=message)
         return FrozenModule(model, example_input, None, None, report)
-    run = Run(found.stages, _chains.shape_of(found.last)[1:])
+    run = Run(found.stages, _chains.shape_of(found.last)[1:], example_input.dtype)
     around = _around(model, graph, found, run)
     layers = sum(not isinstance(stage, ScaleStage) for stage in found.stages)
     all_or_not = "All " if around is None else ""
@@ -152,8 +153,6 @@ class FrozenModule(nn.Module):
             with torch.no_grad():
                 return around(x)
         assert self._run is not None
-        if self._dtype is torch.bfloat16:
-            return self._run(x.detach().float()).bfloat16()
         return self._run(x)
 
     def refresh(self) -> FrozenModule:
@@ -294,7 +293,7 @@ def _around(
 
 
 class _Call:
-    """A run as a function in a graph: any dtype in, the same out."""
+    """A run as a function in a graph."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -302,7 +301,7 @@ class _Call:
         self.__module__ = __name__
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.run(x.detach().float()).to(x.dtype)
+        return self.run(x.detach())
 
 
 def _compare(got: Any, expected: Any) -> tuple[float | None, float | None]:

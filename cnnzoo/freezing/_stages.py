@@ -115,11 +115,13 @@ class Run:
     Args:
         stages: in order.
         out: shape of the output without the batch.
+        dtype: of the input and of the output.
     """
 
-    def __init__(self, stages: Sequence[Stage], out: Sequence[int]) -> None:
+    def __init__(self, stages: Sequence[Stage], out: Sequence[int], dtype: torch.dtype) -> None:
         self.stages = tuple(stages)
         self.out = list(out)
+        self.dtype = dtype
         slots = [slot for stage in self.stages for slot in stage.slots()]
         self.homes, self.names = [home for home, _ in slots], [name for _, name in slots]
         self.pack()
@@ -137,7 +139,9 @@ class Run:
         self.pointers = list(map(_POINTER, tensors))
         self.generation = _frozen.Generation.now
         with torch.no_grad():
-            self.packed, self.plan = _frozen.pack([stage.read() for stage in self.stages])
+            inside = _frozen.computes_in(self.dtype)
+            self.packed, self.plan = _frozen.pack([each.read() for each in self.stages], inside)
+        self.widens = inside is not self.dtype
 
     def is_current(self) -> bool:
         """Whether no tensor was changed or replaced since, as far as torch counts changes."""
@@ -149,7 +153,9 @@ class Run:
         )
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) or (N, in) in float32 to (N, *out)."""
+        """Map (N, C, H, W) or (N, in) to (N, *out)."""
         if not self.is_current():
             self.pack()
+        if self.widens:
+            return _frozen.RUN(x.float(), self.packed, self.plan, self.out).to(self.dtype)
         return _frozen.RUN(x, self.packed, self.plan, self.out)

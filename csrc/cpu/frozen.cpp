@@ -1,4 +1,4 @@
-// The list of instruction sets that run frozen layers; see isa.h for the other one.
+// The lists of instruction sets that run frozen layers, one for each type; see isa.h for the other one.
 
 #include "frozen.h"
 
@@ -7,20 +7,31 @@
 namespace cnnzoo {
 namespace {
 
-const FrozenKernels* first = nullptr;  // constant-initialised, so it is ready before the static objects that join
+// Constant-initialised, so it is ready before the static objects that join.
+template <class T>
+const FrozenKernelsOf<T>* first = nullptr;
 
 }  // namespace
 
-FrozenKernels::FrozenKernels(const char* name, FrozenLayout layout, size_t (*workspace_bytes)(const Frozen&, int),
-                             void (*run)(const Frozen&, void*, const Pool&))
-    : name(name), layout(layout), workspace_bytes(workspace_bytes), run(run), next(first) {
-  first = this;
+template <class T>
+FrozenKernelsOf<T>::FrozenKernelsOf(const char* name, const FrozenLayout& layout,
+                                    int64_t (*elements)(const FrozenStage&),
+                                    size_t (*workspace_bytes)(const FrozenOf<T>&, int),
+                                    void (*run)(const FrozenOf<T>&, void*, const Pool&))
+    : name(name), layout(layout), elements(elements), workspace_bytes(workspace_bytes), run(run), next(first<T>) {
+  first<T> = this;
 }
 
-const FrozenKernels* frozen_kernels(const Kernels& kernels) {
-  for (const FrozenKernels* each = first; each; each = each->next)
-    if (std::strcmp(each->name, kernels.float32.isa) == 0) return each;
+template <class T>
+const FrozenKernelsOf<T>* frozen_kernels(const Kernels& kernels) {
+  for (const FrozenKernelsOf<T>* each = first<T>; each; each = each->next)
+    if (std::strcmp(each->name, kernels.of<T>().isa) == 0) return each;
   return nullptr;
 }
+
+template struct FrozenKernelsOf<float>;
+template struct FrozenKernelsOf<bf16>;
+template const FrozenKernelsOf<float>* frozen_kernels<float>(const Kernels&);
+template const FrozenKernelsOf<bf16>* frozen_kernels<bf16>(const Kernels&);
 
 }  // namespace cnnzoo

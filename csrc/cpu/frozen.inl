@@ -1,25 +1,28 @@
 // A run of frozen layers (frozen.h). Each thread takes images of its own through all layers, some at a time, so that
 // what lies between two layers stays in its L2 and nobody waits for anybody. Where there are fewer images than threads,
 // all threads share each layer that is worth waking them for.
+//
+// Whoever includes this file has said how a convolution reads its input (frozen_single.inl, frozen_pairs.inl).
 
 #include "frozen_linear.inl"
 
+template <class T>
 struct FrozenPlan {
-  static constexpr int64_t TOGETHER = 32 * 1024;       // floats between two convolutions that stay in L2
-  static constexpr int64_t WORTH_A_SHARE = 1 << 20;    // operations that earn back waking a thread, once a call
-  static constexpr int64_t WORTH_SHARING = 1 << 22;    // and of a layer: for mnist_cnn's two threads lose, measured
+  static constexpr int64_t TOGETHER = 128 * 1024 / sizeof(T);  // values between two convolutions that stay in L2
+  static constexpr int64_t WORTH_A_SHARE = TERMS << 20;  // operations that earn back waking a thread, once a call
+  static constexpr int64_t WORTH_SHARING = TERMS << 22;  // and of a layer: for mnist_cnn's two threads lose, measured
   static constexpr int64_t MOST_ROWS = 64;
 
   int64_t convolutions = 0;        // stages before the linear ones
-  int64_t features = 0;            // floats of an image after them
-  int64_t widest = 0, hidden = 0;  // floats of an image or row between two of them, between two linear ones
+  int64_t features = 0;            // values of an image after them
+  int64_t widest = 0, hidden = 0;  // values of an image or row between two of them, between two linear ones
   int64_t operations = 0;
   int64_t images, rows;            // taken together through convolutions, through linear layers
   bool shared;                     // by all threads, layer by layer
   size_t maps[2], row, sums[2], taps, lane;  // in a lane's workspace
   size_t lane_bytes;
 
-  FrozenPlan(const Frozen& call, int threads) {
+  FrozenPlan(const FrozenOf<T>& call, int threads) {
     int64_t most_taps = 0;
     for (int64_t i = 0; i < call.count; ++i) {
       const FrozenStage& stage = call.stages[i];
@@ -32,7 +35,7 @@ struct FrozenPlan {
       features = stage.outputs();
       widest = max(widest, features);
       if (stage.kind == FrozenStage::convolution)
-        most_taps = max(most_taps, Channels(stage.geometry.C).width * stage.geometry.R * stage.geometry.S);
+        most_taps = max(most_taps, elements_of(stage.geometry).block_taps);
     }
     shared = threads > 1 && call.images < threads;
     rows = clamp(2 * TOGETHER / max(features, 1), min(call.images, LINEAR_ROWS), min(call.images, MOST_ROWS));
@@ -43,58 +46,75 @@ struct FrozenPlan {
       if (call.stages[i].kind != FrozenStage::convolution) continue;
       Geometry g = call.stages[i].geometry;
       g.N = images;
-      scratch = max(scratch, int64_t(ForwardPlan(g, single(g), 1, false, false).lane_bytes));
-      if (shared) scratch = max(scratch, threads * int64_t(ForwardPlan(g, single(g), threads, false, false).lane_bytes));
+      const auto bytes = [&](int lanes) {
+        return lanes * int64_t(ForwardPlan(g, elements_of(g), lanes, NARROW, false).lane_bytes);
+      };
+      scratch = max(scratch, max(bytes(1), widened_bytes(g, 1)));
+      if (shared) scratch = max(scratch, max(bytes(threads), widened_bytes(g, threads)));
     }
     Layout layout;
-    for (size_t& map : maps) map = layout.take<float>(convolutions > 1 ? images * widest : 0);
-    row = layout.take<float>(convolutions && hidden ? rows * features : 0);
-    for (size_t& sum : sums) sum = layout.take<float>(rows * hidden);
+    for (size_t& map : maps) map = layout.take<T>(convolutions > 1 ? images * widest : 0);
+    row = layout.take<T>(convolutions && hidden ? rows * features : 0);
+    for (size_t& sum : sums) sum = layout.take<T>(rows * hidden);
     taps = layout.take<ptrdiff_t>(most_taps);
     lane = layout.take<char>(scratch);
     lane_bytes = layout.bytes;
   }
+
+  static constexpr bool NARROW = sizeof(T) < sizeof(float);
 };
 
-void frozen_convolution(const FrozenStage& stage, int64_t images, const Strided& x, float* y, void* workspace,
-                        const FrozenPlan& plan, const Pool& pool) {
+template <class T>
+void frozen_convolution(const FrozenStage& stage, int64_t images, const StridedOf<T>& x, T* y, void* workspace,
+                        const FrozenPlan<T>& plan, const Pool& pool) {
   Geometry g = stage.geometry;
   g.N = images;
-  const Forward call{g, x, nullptr, stage.bias, y, nullptr};
-  const ForwardPass f(call, ForwardPlan(g, single(g), pool.threads, false, reads_in_place(call)),
-                      const_cast<float*>(stage.weight),
-                      const_cast<float*>(stage.bias), at<ptrdiff_t>(workspace, plan.taps),
-                      at<char>(workspace, plan.lane));
+  if (needs_widening(x, g, pool)) {
+    // An image at a time: what it is computed by must not depend on the others.
+    if (images == 1) return widened_convolution(stage, x, y, at<char>(workspace, plan.lane), pool);
+    for (int64_t n = 0; n < images; ++n) {
+      StridedOf<T> one = x;
+      one.data += n * x.stride[0];
+      frozen_convolution(stage, 1, one, y + n * stage.outputs(), workspace, plan, pool);
+    }
+    return;
+  }
+  const ForwardOf<T> call{g, x, nullptr, nullptr, y, nullptr};
+  const ForwardPass f(call, ForwardPlan(g, elements_of(g), pool.threads, plan.NARROW, reads_in_place(call)),
+                      const_cast<float*>(stage.weight), const_cast<float*>(stage.bias),
+                      at<ptrdiff_t>(workspace, plan.taps), at<char>(workspace, plan.lane));
   find_taps(f);
   forward_images(f, pool);
 }
 
 // Dense pixels of C channels, from x to y, which may be the same.
-void frozen_scale(const FrozenStage& stage, int64_t images, const float* x, float* y) {
+template <class T>
+void frozen_scale(const FrozenStage& stage, int64_t images, const T* x, T* y) {
   const int64_t channels = stage.geometry.C, pixels = images * stage.geometry.H * stage.geometry.W;
   for (int64_t i = 0; i < pixels; ++i, x += channels, y += channels) {
     int64_t c = 0;
     for (; c + LANES <= channels; c += LANES)
-      store(y + c, fma(load(x + c), load(stage.weight + c), load(stage.bias + c)));
+      store(y + c, rounded_to<T>(fma(load(x + c), load(stage.weight + c), load(stage.bias + c))));
     if (c < channels) {
-      float last[LANES] = {};
+      T last[LANES] = {};
       for (int64_t j = c; j < channels; ++j) last[j - c] = x[j];
-      store(y + c, fma(load(last), load(stage.weight + c), load(stage.bias + c)), int(channels - c));
+      store(y + c, rounded_to<T>(fma(load(last), load(stage.weight + c), load(stage.bias + c))), int(channels - c));
     }
   }
 }
 
 // Images [n, n + images) through the convolutions, into y.
-void frozen_maps(const Frozen& call, const FrozenPlan& plan, int64_t n, int64_t images, float* y, char* workspace,
+template <class T>
+void frozen_maps(const FrozenOf<T>& call, const FrozenPlan<T>& plan, int64_t n, int64_t images, T* y, char* workspace,
                  const Pool& pool, const Pool& alone) {
-  Strided x = call.x;
+  StridedOf<T> x = call.x;
   x.data += n * x.stride[0];
   for (int64_t i = 0; i < plan.convolutions; ++i) {
     const FrozenStage& stage = call.stages[i];
-    float* const to = i + 1 == plan.convolutions ? y : at<float>(workspace, plan.maps[i % 2]);
+    T* const to = i + 1 == plan.convolutions ? y : at<T>(workspace, plan.maps[i % 2]);
     if (stage.kind == FrozenStage::convolution)
       frozen_convolution(stage, images, x, to, workspace, plan,
-                         stage.operations() * images >= FrozenPlan::WORTH_SHARING ? pool : alone);
+                         stage.operations() * images >= plan.WORTH_SHARING ? pool : alone);
     else
       frozen_scale(stage, images, x.data, to);
     const Geometry& g = stage.geometry;
@@ -104,39 +124,42 @@ void frozen_maps(const Frozen& call, const FrozenPlan& plan, int64_t n, int64_t 
   }
 }
 
-void frozen_rows(const Frozen& call, const FrozenPlan& plan, int64_t n, int64_t rows, char* workspace, const Pool& pool,
-                 const Pool& alone) {
+template <class T>
+void frozen_rows(const FrozenOf<T>& call, const FrozenPlan<T>& plan, int64_t n, int64_t rows, char* workspace,
+                 const Pool& pool, const Pool& alone) {
   const bool linears = plan.convolutions < call.count;
-  const float* x = call.x.data + n * call.x.stride[0];
+  const T* x = call.x.data + n * call.x.stride[0];
   if (plan.convolutions) {
-    float* const y = linears ? at<float>(workspace, plan.row) : call.y + n * plan.features;
+    T* const y = linears ? at<T>(workspace, plan.row) : call.y + n * plan.features;
     for (int64_t i = 0; i < rows; i += plan.images)
       frozen_maps(call, plan, n + i, min(plan.images, rows - i), y + i * plan.features, workspace, pool, alone);
     x = y;
   }
   for (int64_t i = plan.convolutions; i < call.count; ++i) {
     const FrozenStage& stage = call.stages[i];
-    float* const y = i + 1 == call.count ? call.y + n * stage.out : at<float>(workspace, plan.sums[i % 2]);
-    linear(stage, x, rows, y, stage.operations() * rows >= FrozenPlan::WORTH_SHARING ? pool : alone);
+    T* const y = i + 1 == call.count ? call.y + n * stage.out : at<T>(workspace, plan.sums[i % 2]);
+    linear(stage, x, rows, y, stage.operations() * rows >= plan.WORTH_SHARING ? pool : alone);
     x = y;
   }
 }
 
-size_t frozen_workspace(const Frozen& call, int threads) {
-  const FrozenPlan plan(call, threads);
+template <class T>
+size_t frozen_workspace(const FrozenOf<T>& call, int threads) {
+  const FrozenPlan<T> plan(call, threads);
   return plan.lane_bytes * size_t(plan.shared ? 1 : max(threads, 1));
 }
 
-void frozen_run(const Frozen& call, void* workspace, const Pool& pool) {
+template <class T>
+void frozen_run(const FrozenOf<T>& call, void* workspace, const Pool& pool) {
   if (call.images == 0) return;
-  const FrozenPlan plan(call, pool.threads);
+  const FrozenPlan<T> plan(call, pool.threads);
   const Pool alone{1, nullptr, nullptr};
   if (plan.shared) {
     for (int64_t n = 0; n < call.images; n += plan.rows)
       frozen_rows(call, plan, n, min(plan.rows, call.images - n), static_cast<char*>(workspace), pool, alone);
     return;
   }
-  const int64_t least = ceil_div(FrozenPlan::WORTH_A_SHARE, max(plan.operations, 1));
+  const int64_t least = ceil_div(plan.WORTH_A_SHARE, max(plan.operations, 1));
   parallel(pool, call.images, least, [&](int64_t lane, int64_t begin, int64_t end) {
     char* const own = static_cast<char*>(workspace) + size_t(lane) * plan.lane_bytes;
     for (int64_t n = begin; n < end; n += plan.rows)
@@ -144,4 +167,8 @@ void frozen_run(const Frozen& call, void* workspace, const Pool& pool) {
   });
 }
 
-FrozenKernels frozen_kernels_here(NAME, {LANES, KB, LINEAR_VECTORS}, frozen_workspace, frozen_run);
+int64_t frozen_elements(const FrozenStage& stage) {
+  return stage.kind == FrozenStage::linear ? ceil_div(stage.in, TERMS) : elements_of(stage.geometry).taps;
+}
+
+constexpr FrozenLayout FROZEN_LAYOUT{LANES, KB, LINEAR_VECTORS, TERMS};

@@ -42,6 +42,9 @@ inline Vec multiply_add(Vec a, Vec b, Vec c) { return _mm512_dpbf16_ps(c, __m512
 #include "forward.inl"
 #include "forward_pairs.inl"
 
+#include "frozen_pairs.inl"
+#include "frozen.inl"
+
 size_t workspace_bytes(Pass pass, const Geometry& geometry, int threads) {
   return pass == Pass::forward ? forward_workspace(geometry, threads)
                                : widened().workspace_bytes(pass, geometry, threads);
@@ -58,6 +61,10 @@ void backward_weight(const BackwardWeightOf<bf16>& call, void* workspace, const 
 Isa isa({NAME, {}, {NAME, workspace_bytes, forward, backward_input, backward_weight}}, RANK, supported, "avx512");
 
 const KernelsOf<bf16>& widened() { return isa.base->bfloat16; }
+
+// A machine with AMX has these instructions too, and one image is too little for its tiles.
+FrozenKernelsOf<bf16> frozen_here(NAME, FROZEN_LAYOUT, frozen_elements, frozen_workspace<bf16>, frozen_run<bf16>);
+FrozenKernelsOf<bf16> frozen_for_amx("amx", FROZEN_LAYOUT, frozen_elements, frozen_workspace<bf16>, frozen_run<bf16>);
 
 }  // namespace
 }  // namespace cnnzoo

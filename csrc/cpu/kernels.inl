@@ -38,7 +38,9 @@ inline void pool_numbers(const Vec (&four)[4][M], bf16* y, uint8_t* place, int64
 
 #include "backward_input.inl"
 
+#include "frozen_single.inl"
 #include "frozen.inl"
+FrozenKernelsOf<float> frozen_here(NAME, FROZEN_LAYOUT, frozen_elements, frozen_workspace<float>, frozen_run<float>);
 
 #include "linear_tile.inl"
 #include "head_forward.inl"

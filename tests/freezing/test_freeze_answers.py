@@ -141,19 +141,6 @@ def test_same_bits_for_any_threads_and_any_batch(isa):
     assert torch.equal(results[0], results[2])
 
 
-def test_bfloat16_is_float32_rounded():
-    model = cnnzoo.build("mnist_cnn").eval()
-    low = copy.deepcopy(model).bfloat16()
-    frozen = cnnzoo.freeze(low, torch.rand(1, 1, 28, 28).bfloat16())
-    assert frozen.freeze_report.whole
-    x = torch.rand(5, 1, 28, 28).bfloat16()
-    with torch.no_grad():
-        got = frozen(x)
-        assert got.dtype is torch.bfloat16
-        right = copy.deepcopy(low).double()(x.double())
-    assert float((got.double() - right).abs().max()) <= 2**-8 * float(right.abs().max())
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("place", [0, 300, 783])
 def test_not_finite_as_in_pytorch(value, place, isa):

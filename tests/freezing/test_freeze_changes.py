@@ -225,7 +225,19 @@ def spoil(plan, at, value):
 @native
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(0, 5), (3, 0), (3, 9), (4, 7), (5, 1 << 40), (5, -1), (9, 2), (10, 9), (30, 35)],
+    [
+        (0, 5),
+        (3, 2),
+        (3, 3),
+        (4, 0),
+        (4, 9),
+        (5, 7),
+        (6, 1 << 40),
+        (6, -1),
+        (10, 2),
+        (11, 9),
+        (31, 35),
+    ],
 )
 def test_a_wrong_plan_is_refused(at, value):
     run = cnnzoo.freeze(stack(), X)._run
@@ -236,7 +248,7 @@ def test_a_wrong_plan_is_refused(at, value):
 @native
 def test_stages_that_do_not_follow_one_another_are_refused():
     run = cnnzoo.freeze(stack(), X)._run
-    higher = spoil(run.plan, 10, 12)  # whose maps are more features than the linear layer takes
+    higher = spoil(run.plan, 11, 12)  # whose maps are more features than the linear layer takes
     with pytest.raises(RuntimeError, match="follow one another"):
         _frozen.RUN(torch.rand(3, 1, 12, 8), run.packed, higher, run.out)
 

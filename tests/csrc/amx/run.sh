@@ -38,7 +38,8 @@ mkdir -p "$build"
 newest=$(ls -t "$root"/csrc/*.h "$cpu"/*.h "$cpu"/*.inl "$cpu"/amx/* "$here"/*.h "$here"/*.inl "$here"/../*.h \
   "$here/run.sh" | head -n 1)
 objects=
-for source in "$cpu/dispatch.cpp" "$cpu/covers.cpp" "$cpu/frozen.cpp" "$cpu/isa_scalar.cpp" $sources; do
+for source in "$cpu/dispatch.cpp" "$cpu/covers.cpp" "$cpu/frozen.cpp" "$cpu/head.cpp" \
+  "$cpu/isa_scalar.cpp" $sources; do
   object=$build/$(basename "$source" .cpp).o
   objects="$objects $object"
   [ "$object" -nt "$newest" ] && [ "$object" -nt "$source" ] && continue
