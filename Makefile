@@ -28,7 +28,7 @@ test-deep: $(VENV)/.dev  ## Random cases by the thousand for the operator (about
 
 sanitize:  ## Run the kernels' tests under AddressSanitizer, UBSan and ThreadSanitizer
 	tests/csrc/run.sh asan
-	tests/csrc/run.sh tsan
+	tests/csrc/run.sh tsan 1000
 
 check: $(VENV)/.dev  ## Check format, lint, types, architecture and the examples in docstrings
 	$(BIN)/ruff format --check .
