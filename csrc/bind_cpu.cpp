@@ -8,14 +8,12 @@
 
 #include <initializer_list>
 #include <optional>
-#include <string>
 
 #include "conv_relu_maxpool.h"
 #include "torch_threads.h"
 
 namespace {
 
-using cnnzoo::binding::run_on_torch_threads;
 using cnnzoo::binding::workspace;
 using torch::stable::Tensor;
 using torch::stable::detail::from;
@@ -119,18 +117,9 @@ cnnzoo::StridedOf<T> strided(const Tensor& tensor) {
 
 template <class T>
 struct Run {
-  const cnnzoo::KernelsOf<T>* kernels;
-  cnnzoo::Pool pool;
+  const cnnzoo::KernelsOf<T>* kernels = &cnnzoo::binding::current_kernels().of<T>();
+  cnnzoo::Pool pool = cnnzoo::binding::torch_pool();
 
-  Run() {
-    std::string error;
-    const cnnzoo::Kernels* chosen = cnnzoo::current(&error);
-    STD_TORCH_CHECK(chosen, error);
-    kernels = &chosen->of<T>();
-    uint32_t threads;
-    STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
-    pool = {int(threads), run_on_torch_threads, nullptr};
-  }
   void* workspace_for(cnnzoo::Pass pass, const cnnzoo::Geometry& g) const {
     return workspace(kernels->workspace_bytes(pass, g, pool.threads));
   }

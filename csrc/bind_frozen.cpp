@@ -13,7 +13,6 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <string>
 
 #include "cpu/frozen.h"
 #include "torch_threads.h"
@@ -21,7 +20,6 @@
 namespace {
 
 using cnnzoo::FrozenStage;
-using cnnzoo::binding::run_on_torch_threads;
 using cnnzoo::binding::workspace;
 using torch::stable::Tensor;
 using torch::stable::detail::from;
@@ -94,11 +92,9 @@ bool fits(const FrozenStage* stages, int64_t count) {
 // A call whose plan has `count` stages for weights of type T, the type of x.
 template <class T>
 Tensor run(Tensor x, const Tensor& packed, const int64_t* numbers, int64_t count, int32_t dtype) {
-  std::string error;
-  const cnnzoo::Kernels* chosen = cnnzoo::current(&error);
-  STD_TORCH_CHECK(chosen, error);
-  const cnnzoo::FrozenKernelsOf<T>* kernels = cnnzoo::frozen_kernels<T>(*chosen);
-  STD_TORCH_CHECK(kernels, "frozen_run: ", chosen->name, " has no frozen kernels for x of ",
+  const cnnzoo::Kernels& chosen = cnnzoo::binding::current_kernels();
+  const cnnzoo::FrozenKernelsOf<T>* kernels = cnnzoo::frozen_kernels<T>(chosen);
+  STD_TORCH_CHECK(kernels, "frozen_run: ", chosen.name, " has no frozen kernels for x of ",
                   sizeof(T) == sizeof(float) ? "float32" : "bfloat16");
   const cnnzoo::FrozenLayout& layout = kernels->layout;
   STD_TORCH_CHECK(
@@ -133,9 +129,7 @@ Tensor run(Tensor x, const Tensor& packed, const int64_t* numbers, int64_t count
   cnnzoo::FrozenOf<T> call{stages, count, n, {static_cast<const T*>(x.data_ptr()), {x.stride(0), x.stride(1)}},
                            static_cast<T*>(y.data_ptr())};
   if (images) call.x.stride[2] = x.stride(2), call.x.stride[3] = x.stride(3);
-  uint32_t threads;
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
-  const cnnzoo::Pool pool{int(threads), run_on_torch_threads, nullptr};
+  const cnnzoo::Pool pool = cnnzoo::binding::torch_pool();
   kernels->run(call, workspace(kernels->workspace_bytes(call, pool.threads)), pool);
   return y;
 }

@@ -6,8 +6,6 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <initializer_list>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "cpu/head.h"
@@ -17,7 +15,6 @@ namespace {
 
 using cnnzoo::Head;
 using cnnzoo::HeadLayer;
-using cnnzoo::binding::run_on_torch_threads;
 using cnnzoo::binding::workspace;
 using torch::stable::Tensor;
 using torch::stable::detail::from;
@@ -66,17 +63,12 @@ Tensor take_x(StableIValue value, Head* call) {
 
 struct Run {
   const cnnzoo::HeadKernels* kernels;
-  cnnzoo::Pool pool;
+  cnnzoo::Pool pool = cnnzoo::binding::torch_pool();
 
   Run() {
-    std::string error;
-    const cnnzoo::Kernels* chosen = cnnzoo::current(&error);
-    STD_TORCH_CHECK(chosen, error);
-    kernels = cnnzoo::head_kernels(*chosen);
-    STD_TORCH_CHECK(kernels, "classifier_head: no kernels for ", chosen->name);
-    uint32_t threads;
-    STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
-    pool = {int(threads), run_on_torch_threads, nullptr};
+    const cnnzoo::Kernels& chosen = cnnzoo::binding::current_kernels();
+    kernels = cnnzoo::head_kernels(chosen);
+    STD_TORCH_CHECK(kernels, "classifier_head: no kernels for ", chosen.name);
   }
 };
 

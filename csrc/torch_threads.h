@@ -1,4 +1,4 @@
-// What all bindings of CPU kernels share: torch's threads, and memory that is kept from call to call.
+// What all bindings of CPU kernels share: the kernels in use, torch's threads, and memory that is kept from call to call.
 //
 // One set of flags for all of them: whichever has used threads before a fork, none may wait for them after it.
 #pragma once
@@ -10,6 +10,9 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
+
+#include "conv_relu_maxpool.h"
 
 namespace cnnzoo::binding {
 
@@ -30,6 +33,19 @@ inline void run_on_torch_threads(void*, int64_t tasks, void (*run)(void*, int64_
     body->run(body->ctx, begin, end);
   };
   STABLE_TORCH_ERROR_CODE_CHECK(torch_parallel_for(0, tasks, 1, call, &body));
+}
+
+inline Pool torch_pool() {
+  uint32_t threads;
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&threads));
+  return {int(threads), run_on_torch_threads, nullptr};
+}
+
+inline const Kernels& current_kernels() {
+  std::string error;
+  const Kernels* kernels = current(&error);
+  STD_TORCH_CHECK(kernels, error);
+  return *kernels;
 }
 
 // One for each thread that calls, and kept: a fresh one would cost page faults on every step.

@@ -55,6 +55,7 @@ def classifier_head(
         weights: one (out, in) a layer; the first in = C P Q.
         biases: one (out,) or None a layer.
         implementation: "native" or "reference"; "auto" takes what is fastest, see `declined`.
+            ``CNNZOO_KERNEL=native`` takes the kernels wherever they cover the head.
 
     Returns:
         Logits, (N, out of the last layer).
@@ -71,7 +72,7 @@ def classifier_head(
     """
     if declined(x, weights, biases, implementation=implementation):
         return compose(x, weights, biases)
-    under_autocast = torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled("cpu")
+    under_autocast = _under_autocast()
     if under_autocast:
         x = x.float()
     if torch.is_grad_enabled():
@@ -134,7 +135,7 @@ def _uncovered(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | N
         return "torch.func and forward-mode derivatives need PyTorch's layers."
     if torch._C._len_torch_dispatch_stack():
         return "Somebody watches the operators by a torch dispatch mode."
-    narrow = torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled("cpu")
+    narrow = _under_autocast()
     if narrow and torch.get_autocast_dtype("cpu") != torch.bfloat16:
         return (
             f"Under autocast native kernels give bfloat16, not {torch.get_autocast_dtype('cpu')}."
@@ -146,19 +147,24 @@ def _uncovered(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | N
     if x.dim() not in (2, 4):
         return f"Native kernels take x of 2 or 4 dimensions, got {x.dim()}."
     features = x[0].numel() if len(x) else x.shape[1:].numel()
-    for each in (x, *weights, *biases):
-        if each is None:
-            return "Native kernels need a bias in every layer."
+    given = [bias for bias in biases if bias is not None]
+    if len(given) < len(weights):
+        return "Native kernels need a bias in every layer."
+    for each in (x, *weights, *given):
         if type(each) not in (Tensor, torch.nn.Parameter) or each.layout != torch.strided:
             return "Native kernels take dense tensors of no subclass."
         rounded = narrow and each is x and x.dtype == torch.bfloat16
         if (each.dtype != torch.float32 and not rounded) or each.device.type != "cpu":
             return f"Native kernels take float32 on the CPU, got {each.dtype} on {each.device}."
-    for weight, bias in zip(weights, biases, strict=True):
-        if weight.shape != (bias.shape[0], features):  # type: ignore[union-attr]
+    for weight, bias in zip(weights, given, strict=True):
+        if weight.shape != (bias.shape[0], features):
             return "The shapes of the layers do not follow one another."
         features = weight.shape[0]
     return None
+
+
+def _under_autocast() -> bool:
+    return torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled("cpu")
 
 
 def _not_worth(x: Tensor, weights: Sequence[Tensor]) -> str | None:
@@ -176,8 +182,7 @@ def _not_worth(x: Tensor, weights: Sequence[Tensor]) -> str | None:
 @functools.cache
 def _isa() -> str | None:
     """Whose kernels compute in float32; asking the library takes longer than all checks."""
-    status = _native.status()
-    return getattr(status, "kernels", {}).get("float32", status.isa)
+    return _native.kernels_for("float32")
 
 
 _native.when_changed(_isa.cache_clear)
